@@ -1,0 +1,421 @@
+//! What others may ask of the registry, and what it answers: the only way into the tree.
+//!
+//! Views serialise to the API's JSON (camelCase, seconds, RFC 3339) and never hold a secret.
+
+use std::path::PathBuf;
+
+use actix::Message;
+use serde::Serialize;
+
+use crate::settings::{StreamId, StreamSettings};
+
+/// Why the registry refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// No such stream.
+    #[error("stream {0} is not known; POST /api/streams creates it")]
+    Unknown(StreamId),
+    /// The id is taken or already running.
+    #[error("stream {id} {state}; {advice}")]
+    Conflict {
+        /// The stream.
+        id: StreamId,
+        /// What it is, e.g. "is already running".
+        state: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// State could not be read or written.
+    #[error("state could not be stored: {0}")]
+    Storage(String),
+    /// The registry is shutting down.
+    #[error("the service is shutting down; ask again after its next start")]
+    ShuttingDown,
+}
+
+/// Create a stream, and start it if `start`. A known id is a conflict.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<(), RequestError>")]
+pub struct CreateStream {
+    /// Its settings, checked.
+    pub settings: StreamSettings,
+    /// Whether it is to run at once.
+    pub start: bool,
+}
+
+/// Start with these settings: creates the stream, or starts a stopped, failed or ended one with them.
+/// A running one is a conflict (the plain API's start).
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<(), RequestError>")]
+pub struct StartWithSettings {
+    /// Its settings, checked.
+    pub settings: StreamSettings,
+}
+
+/// Start a known stream; conflict when it runs.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<(), RequestError>")]
+pub struct StartStream {
+    /// Which.
+    pub id: StreamId,
+}
+
+/// Drain and stop a stream; answers when it has stopped. Stopping a stopped stream is no error.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<(), RequestError>")]
+pub struct StopStream {
+    /// Which.
+    pub id: StreamId,
+}
+
+/// Stop and forget a stream; answers when it is gone.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<(), RequestError>")]
+pub struct DeleteStream {
+    /// Which.
+    pub id: StreamId,
+    /// Whether its files go too.
+    pub purge: bool,
+}
+
+/// All streams, by id.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Vec<StreamView>")]
+pub struct ListStreams;
+
+/// One stream.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<StreamView, RequestError>")]
+pub struct GetStream {
+    /// Which.
+    pub id: StreamId,
+}
+
+/// A stream's batches, newest first.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<Vec<BatchView>, RequestError>")]
+pub struct GetBatches {
+    /// Which stream.
+    pub id: StreamId,
+    /// At most this many.
+    pub limit: usize,
+    /// Only batches with a lower number.
+    pub before: Option<u64>,
+}
+
+/// How much a stream (or all) stores.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<StorageView, RequestError>")]
+pub struct GetStorage {
+    /// Which stream; all together when `None`.
+    pub id: Option<StreamId>,
+}
+
+/// Remove published batches but the newest `keep_last`. What is unpublished or listed stays.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<CleanView, RequestError>")]
+pub struct CleanStorage {
+    /// Which stream.
+    pub id: StreamId,
+    /// How many published batches stay at least.
+    pub keep_last: u64,
+}
+
+/// One resource of a stream's HLS output.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<Option<LiveResource>, RequestError>")]
+pub struct GetLive {
+    /// Which stream.
+    pub id: StreamId,
+    /// Path below `/live/{id}/`, e.g. `index.m3u8`; unchecked.
+    pub path: String,
+}
+
+/// Whether all streams of the last run are restored and the state can be written.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Readiness")]
+pub struct GetReadiness;
+
+/// Drain all streams and stop; answers when everything is on disk.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Shutdown;
+
+/// What `/live/…` serves.
+#[derive(Debug, Clone)]
+pub enum LiveResource {
+    /// A playlist, `application/vnd.apple.mpegurl`.
+    Playlist(String),
+    /// A file that clients address by byte ranges, `video/mp4` or `audio/mp4`.
+    File {
+        /// Where it lies.
+        path: PathBuf,
+        /// `video/mp4` or `audio/mp4`.
+        content_type: &'static str,
+        /// Overwrites of 8 bytes to apply while sending: position in the file and big-endian bytes.
+        /// (The original audio counts from zero on disk and is moved to its place on the timeline.)
+        patches: Vec<(u64, [u8; 8])>,
+    },
+}
+
+/// Answer to [`GetReadiness`].
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Readiness {
+    /// Whether the service can take work.
+    pub ready: bool,
+    /// Why not, if not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// State of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamState {
+    /// Children are coming up.
+    Starting,
+    /// No source yet, or lost.
+    Waiting,
+    /// All is well.
+    Running,
+    /// A rendition is on fallback or an output is down.
+    Degraded,
+    /// Could not be kept up; tried again.
+    Failed,
+    /// Draining.
+    Stopping,
+    /// Not wanted to run.
+    Stopped,
+    /// The source has ended and all has aired.
+    Ended,
+}
+
+impl StreamState {
+    /// Whether the stream has children.
+    #[must_use]
+    pub fn is_active(self) -> bool {
+        !matches!(self, Self::Stopped | Self::Ended)
+    }
+
+    /// The state's name in API and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// A stream as shown.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamView {
+    /// Its id.
+    pub stream_id: StreamId,
+    /// Its state.
+    pub state: StreamState,
+    /// Why, unless running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// RFC 3339 time of the last change of state.
+    pub since: String,
+    /// Its settings, secrets hidden.
+    pub settings: StreamSettings,
+    /// Its children.
+    pub actors: Vec<ActorView>,
+    /// The source.
+    pub source: SourceView,
+    /// Its renditions.
+    pub renditions: Vec<RenditionView>,
+    /// Its outputs.
+    pub outputs: Vec<OutputView>,
+    /// Unix time in RFC 3339 at which timeline position 0 airs; none before batch 0 is complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<String>,
+    /// The newest fault of any child, kept until the stream is started again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<ErrorView>,
+    /// Path of the HLS output, if it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hls_path: Option<String>,
+}
+
+/// One child of a stream.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActorView {
+    /// `fetcher`, `demuxer`, `processor-link/main`, `remuxer/main`, `publisher/hls`, `publisher/main/rtmp-0`.
+    pub name: String,
+    /// Whether it runs (as opposed to waiting out a backoff).
+    pub running: bool,
+    /// How often it was replaced since the stream started.
+    pub restarts: u32,
+    /// Why it was last replaced, or what it last complained of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_fault: Option<ErrorView>,
+}
+
+/// A dated fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorView {
+    /// Whose: an actor's name.
+    pub actor: String,
+    /// What, without secrets.
+    pub message: String,
+    /// RFC 3339.
+    pub at: String,
+}
+
+/// Figures of a stream's source.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceView {
+    /// Whether the last attempt to reach it succeeded.
+    pub up: bool,
+    /// Segments stored since the stream was created.
+    pub segments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Segments that could not be had.
+    pub lost_segments: u64,
+    /// Seconds of media in the open batch.
+    pub accumulated_duration: f64,
+    /// Number of the open batch.
+    pub current_batch: u64,
+    /// Times that the output clock had to jump because the source came too late.
+    pub clock_jumps: u64,
+}
+
+/// Figures of one rendition.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RenditionView {
+    /// Its name.
+    pub name: String,
+    /// Whether its processor is connected.
+    pub connected: bool,
+    /// Batches whose reply was in time.
+    pub processed: u64,
+    /// Batches that were filled by the fallback.
+    pub fallbacks: u64,
+    /// Replies after the deadline.
+    pub late: u64,
+    /// Batches with the processor or waiting for it.
+    pub pending: u64,
+    /// Batches fitted.
+    pub remuxed: u64,
+    /// Batches waiting for fitting.
+    pub pending_remux: u64,
+}
+
+/// Figures of one output.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputView {
+    /// `hls`, or `{rendition}/rtmp-{index}`.
+    pub name: String,
+    /// Where it goes, secrets hidden; the path below the service for HLS.
+    pub target: String,
+    /// Whether it is connected (HLS: a playlist is there).
+    pub up: bool,
+    /// `connected`, `connecting` or `disconnected`.
+    pub connection_status: String,
+    /// Batches aired.
+    pub published: u64,
+    /// Samples that could not be sent.
+    pub missed_samples: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+    /// Largest departure after air time in the last batch, milliseconds.
+    pub max_lateness_ms: f64,
+    /// Why it is down, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// One batch as shown.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchView {
+    /// Its number.
+    pub batch: u64,
+    /// `collected`, `demuxed`, `publishing`, `published`, `cleaned` or `skipped`.
+    pub state: &'static str,
+    /// First and last segment numbers.
+    pub first_segment: u64,
+    /// Last segment number.
+    pub last_segment: u64,
+    /// Seconds of media.
+    pub duration: f64,
+    /// Epoch it belongs to.
+    pub epoch: u32,
+    /// RFC 3339 times by transition: `collected`, `demuxed`, `published`, `cleaned`.
+    pub times: std::collections::BTreeMap<&'static str, String>,
+    /// RFC 3339 time at which its first sample airs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub air_time: Option<String>,
+    /// RFC 3339 time by which its processors must have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<String>,
+    /// Why it was skipped, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Its renditions.
+    pub renditions: Vec<BatchRenditionView>,
+}
+
+/// One rendition of a batch as shown.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchRenditionView {
+    /// The rendition's name.
+    pub name: String,
+    /// `waiting`, `sent`, `processed`, `fallback` or `remuxed`.
+    pub state: &'static str,
+    /// RFC 3339 times by transition: `sent`, `processed`, `fallback`, `remuxed`, `late`.
+    pub times: std::collections::BTreeMap<&'static str, String>,
+    /// Why the fallback fills the slot, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback_reason: Option<String>,
+    /// How the slot was filled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit: Option<crate::messages::FitReport>,
+    /// Metadata that came with the reply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<serde_json::Value>,
+}
+
+/// Storage figures, bytes.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StorageView {
+    /// Bytes of segments.
+    pub original_stream_size: u64,
+    /// Bytes of batch folders.
+    pub processed_fragments_size: u64,
+    /// Both.
+    pub total_size: u64,
+    /// Lowest batch number on disk.
+    pub oldest_batch: Option<u64>,
+    /// Highest batch number on disk.
+    pub newest_batch: Option<u64>,
+}
+
+/// What a cleanup did.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CleanView {
+    /// Batches removed.
+    pub removed_batches: u64,
+    /// Bytes freed.
+    pub freed_bytes: u64,
+}

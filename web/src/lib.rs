@@ -1,0 +1,2 @@
+//! HTTP API, HLS origin, metrics and the page.
+#![warn(missing_docs)]

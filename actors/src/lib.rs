@@ -4,11 +4,15 @@
 //! | --- | --- |
 //! | [`clock`] | the one place that asks for the time |
 //! | [`settings`] | per-stream settings, stream ids, secret-free display of URLs |
+//! | [`ledger`] | the pure state machine that knows every batch of a stream |
+//! | [`store`] | the state on disk |
 //! | [`messages`] | what supervisor and children say to each other |
 //! | [`requests`] | what others may ask of the registry |
 #![warn(missing_docs)]
 
 pub mod clock;
+pub mod ledger;
 pub mod messages;
 pub mod requests;
 pub mod settings;
+pub mod store;

@@ -17,24 +17,8 @@ pub(crate) fn playlist_window_90k(target_s: u32) -> i64 {
 /// How many of a batch's HLS segments have been on air, to their last frame, by `now`.
 pub(crate) fn cuts_on_air(batch: &BatchRecord, now: UnixMicros) -> usize {
     (0..batch.hls_segments as usize)
-        .take_while(|index| batch.cut_airs_at(*index).is_some_and(|at| at <= now))
+        .take_while(|index| batch.segment_airs_at(*index).is_some_and(|at| at <= now))
         .count()
-}
-
-impl BatchRecord {
-    /// When the last frame of an HLS segment goes on air, and the segment may be listed.
-    #[must_use]
-    pub fn cut_airs_at(&self, index: usize) -> Option<UnixMicros> {
-        let media = self.media.as_ref()?;
-        let (cut, timescale) = match (&media.video, &media.audio) {
-            (Some(video), _) => (video.cuts.get(index)?, 90_000),
-            (None, Some(audio)) => (audio.cuts.get(index)?, audio.config.sample_rate),
-            (None, None) => return None,
-        };
-        let frame = cut.duration / u64::from(cut.samples.max(1));
-        let last = cut.start + i64::try_from(cut.duration - frame).unwrap_or(0);
-        Some(self.clock?.air_time(overdub_media::time::rescale(last, timescale, 90_000)))
-    }
 }
 
 impl Ledger {

@@ -200,6 +200,13 @@ pub enum Note {
         /// How many segments.
         segments: usize,
     },
+    /// A processor delivered in time.
+    Processed {
+        /// The batch.
+        batch: u64,
+        /// The rendition.
+        rendition: Arc<str>,
+    },
     /// A slot is filled by the fallback.
     FellBack {
         /// The batch.

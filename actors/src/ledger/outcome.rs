@@ -111,6 +111,8 @@ impl Ledger {
                 record.processed_at = Some(now);
                 record.format = Some(format);
                 record.metadata = metadata.map(|text| shortened(text, MAX_METADATA));
+                let name = record.name.clone();
+                actions.push(Action::Note(Note::Processed { batch: number, rendition: name }));
                 if let Some(totals) = self.rendition_totals(rendition) {
                     totals.processed += 1;
                 }

@@ -288,25 +288,10 @@ impl BatchRecord {
         Some(self.clock?.air_time(self.media.as_ref()?.end_90k))
     }
 
-    /// HLS segments that demuxing cut it into.
+    /// When the last frame of an HLS segment goes on air, and the segment may be listed.
     #[must_use]
-    pub fn cut_count(&self) -> usize {
-        self.media.as_ref().map_or(0, BatchMedia::cut_count)
-    }
-}
-
-impl BatchMedia {
-    /// HLS segments in it.
-    #[must_use]
-    pub fn cut_count(&self) -> usize {
-        let video = self.video.as_ref().map_or(0, |video| video.cuts.len());
-        video.max(self.audio.as_ref().map_or(0, |audio| audio.cuts.len()))
-    }
-
-    /// Seconds of media.
-    #[must_use]
-    pub fn duration_s(&self) -> f64 {
-        (self.end_90k - self.start_90k) as f64 / 90_000.0
+    pub fn segment_airs_at(&self, index: usize) -> Option<UnixMicros> {
+        self.media.as_ref()?.segment_airs_at(self.clock?, index)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::validate::FieldError;
 #[derive(Debug, Clone)]
 pub struct Problem {
     status: StatusCode,
-    body: Body,
+    body: Box<Body>,
     /// Methods for a 405's `Allow`.
     allow: Option<&'static str>,
 }
@@ -39,7 +39,7 @@ impl Problem {
     fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: String) -> Self {
         let body =
             Body { kind, title, status: status.as_u16(), detail, field: None, allowed: None, errors: vec![] };
-        Self { status, body, allow: None }
+        Self { status, body: Box::new(body), allow: None }
     }
 
     /// 400: the body as a whole is not what is wanted.

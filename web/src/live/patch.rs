@@ -8,17 +8,14 @@ pub type Patch = (u64, [u8; 8]);
 pub fn apply(piece: &mut [u8], start: u64, patches: &[Patch]) {
     let end = start.saturating_add(piece.len() as u64);
     for (position, bytes) in patches {
-        if *position >= end || position.saturating_add(8) <= start {
+        let from = start.max(*position);
+        let to = end.min(position.saturating_add(8));
+        if from >= to {
             continue;
         }
-        for (at, byte) in (*position..).zip(bytes) {
-            let Some(index) = at.checked_sub(start).and_then(|index| usize::try_from(index).ok()) else {
-                continue;
-            };
-            if let Some(target) = piece.get_mut(index) {
-                *target = *byte;
-            }
-        }
+        // Both lie within the piece and within the patch, so that neither difference passes its length.
+        let within = |base: u64| (from - base) as usize..(to - base) as usize;
+        piece[within(start)].copy_from_slice(&bytes[within(*position)]);
     }
 }
 

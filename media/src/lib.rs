@@ -2,11 +2,13 @@
 //!
 //! | module | what |
 //! | --- | --- |
+//! | [`hls`] | playlists: reading and writing |
 //! | [`time`] | the 90 kHz timeline and the 33-bit clock |
 //! | [`sample`] | what every container carries: samples and codec configurations |
 //!
 //! Nothing here reads a file, opens a socket, asks for the time or logs: callers push bytes and get values.
 #![warn(missing_docs)]
 
+pub mod hls;
 pub mod sample;
 pub mod time;

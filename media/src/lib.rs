@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
+//! | [`hls`] | playlists: reading and writing |
 //! | [`time`] | the 90 kHz timeline and the 33-bit clock |
 //! | [`mp4`] | fragmented MP4 out; fragmented and progressive MP4 in |
 //! | [`flv`] | bodies of FLV tags and RTMP media messages, FLV files |
@@ -12,5 +13,6 @@
 
 pub mod flv;
 pub mod mp4;
+pub mod hls;
 pub mod sample;
 pub mod time;

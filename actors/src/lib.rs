@@ -3,6 +3,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`clock`] | the one place that asks for the time |
+//! | [`link`] | the socket to one audio processor |
 //! | [`settings`] | per-stream settings, stream ids, secret-free display of URLs |
 //! | [`ledger`] | the pure state machine that knows every batch of a stream |
 //! | [`store`] | the state on disk |
@@ -12,6 +13,7 @@
 
 pub mod clock;
 pub mod ledger;
+pub mod link;
 pub mod messages;
 pub mod requests;
 pub mod settings;

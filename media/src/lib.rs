@@ -4,9 +4,11 @@
 //! | --- | --- |
 //! | [`time`] | the 90 kHz timeline and the 33-bit clock |
 //! | [`sample`] | what every container carries: samples and codec configurations |
+//! | [`rtmp`] | RTMP's handshake, chunks, AMF0 and messages |
 //!
 //! Nothing here reads a file, opens a socket, asks for the time or logs: callers push bytes and get values.
 #![warn(missing_docs)]
 
+pub mod rtmp;
 pub mod sample;
 pub mod time;

@@ -59,6 +59,12 @@ pub(super) fn avcc(config: &VideoConfig) -> Result<Avcc, Mp4Error> {
     })
 }
 
+/// Width and height of a pixel, where the SPS says that they differ.
+pub(super) fn pixel_aspect(config: &VideoConfig) -> Option<(u16, u16)> {
+    let vui = parse_sps(config.sps.first()?)?.vui_parameters?;
+    vui.aspect_ratio_info?.get().filter(|(width, height)| *width > 0 && *height > 0 && width != height)
+}
+
 fn parse_sps(sps: &[u8]) -> Option<SeqParameterSet> {
     SeqParameterSet::from_bits(BitReader::new(decode_nal(sps).ok()?.as_ref())).ok()
 }

@@ -146,9 +146,12 @@ pub(super) fn words(table: &[u8]) -> impl Iterator<Item = u32> + '_ {
 #[derive(Debug)]
 pub(super) struct SampleBudget(u64);
 
+/// Samples that one input may have at all: a day of AAC at 48 kHz. They take 56 bytes each.
+const MAX_SAMPLES: u64 = 1 << 22;
+
 impl SampleBudget {
     pub fn for_input(len: usize) -> Self {
-        Self(len as u64 / 4)
+        Self((len as u64 / 4).min(MAX_SAMPLES))
     }
 
     /// Takes `count` samples out of the budget; `by` is the box that counts them.

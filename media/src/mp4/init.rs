@@ -5,11 +5,11 @@ use std::fmt::Write;
 use mp4_atom::esds::{DecoderConfig, DecoderSpecific, EsDescriptor, SLConfig};
 use mp4_atom::{
     Audio, Avc1, Codec, Dinf, Dref, Encode, Esds, FourCC, Ftyp, Hdlr, Mdhd, Mdia, Minf, Moov, Mp4a, Mvex,
-    Mvhd, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url, Visual, Vmhd,
+    Mvhd, Pasp, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url, Visual, Vmhd,
 };
 
 use super::VIDEO_TIMESCALE;
-use super::avc::avcc;
+use super::avc::{avcc, pixel_aspect};
 use super::error::Mp4Error;
 use crate::sample::{AudioConfig, VideoConfig};
 
@@ -75,9 +75,13 @@ fn trak(id: u32, config: TrackConfig<'_>) -> Result<Trak, Mp4Error> {
         Minf { dinf: Dinf { dref: Dref { entries: vec![Url::default().into()] } }, ..Minf::default() };
     let (timescale, handler, name, codec) = match config {
         TrackConfig::Video(config) => {
-            (tkhd.width, tkhd.height) = (config.width.into(), config.height.into());
+            let pixel = pixel_aspect(config);
+            // 8.3.2.3: the size on the screen, so stretched by the pixels' shape.
+            let (across, down) = pixel.map_or((1, 1), |(w, h)| (u32::from(w), u32::from(h)));
+            let shown = u16::try_from(u32::from(config.width) * across / down).unwrap_or(u16::MAX);
+            (tkhd.width, tkhd.height) = (shown.into(), config.height.into());
             minf.vmhd = Some(Vmhd::default());
-            (VIDEO_TIMESCALE, b"vide", "VideoHandler", avc1(config)?)
+            (VIDEO_TIMESCALE, b"vide", "VideoHandler", avc1(config, pixel)?)
         }
         TrackConfig::Audio(config) => {
             tkhd.volume = 1.into();
@@ -93,10 +97,12 @@ fn trak(id: u32, config: TrackConfig<'_>) -> Result<Trak, Mp4Error> {
     Ok(Trak { tkhd, mdia: Mdia { mdhd, hdlr, minf }, ..Trak::default() })
 }
 
-fn avc1(config: &VideoConfig) -> Result<Codec, Mp4Error> {
+fn avc1(config: &VideoConfig, pixel: Option<(u16, u16)>) -> Result<Codec, Mp4Error> {
     let visual =
         Visual { data_reference_index: 1, width: config.width, height: config.height, ..Visual::default() };
-    Ok(Avc1 { visual, avcc: avcc(config)?, ..Avc1::default() }.into())
+    // Browsers take the pixels' shape from here and not from the SPS.
+    let pasp = pixel.map(|(w, h)| Pasp { h_spacing: u32::from(w), v_spacing: u32::from(h) });
+    Ok(Avc1 { visual, avcc: avcc(config)?, pasp, ..Avc1::default() }.into())
 }
 
 fn mp4a(id: u32, config: &AudioConfig) -> Result<Codec, Mp4Error> {

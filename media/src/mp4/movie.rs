@@ -108,7 +108,7 @@ pub(super) struct MovieAndTables<'a> {
 
 pub(super) fn read_moov(moov: BoxBody<'_>) -> Result<MovieAndTables<'_>, Mp4Error> {
     let movie_timescale = read_timescale(moov.require(b"mvhd")?)?;
-    let priming = gapless::priming_samples(moov)?;
+    let priming = gapless::priming_samples(moov);
     let mut tracks: Vec<Track> = Vec::new();
     let mut tables = Vec::new();
     let mut children = moov;
@@ -177,7 +177,7 @@ fn read_trak(trak: BoxBody<'_>, movie_timescale: u32) -> Result<(Track, BoxBody<
         kind: description.kind,
         edit_media_time: edit.media_time,
         edit_delay,
-        priming_samples: gapless::priming_samples(trak)?,
+        priming_samples: gapless::priming_samples(trak),
         nal_length_size: description.nal_length_size,
         defaults: SampleDefaults::default(),
         descriptions: description.entries,

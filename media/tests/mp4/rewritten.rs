@@ -3,6 +3,8 @@
 use std::process::Command;
 
 use bytes::Bytes;
+use mp4_atom::Decode;
+use overdub_media::flv::{self, TagKind, put_file_header, put_tag, read_tags};
 use overdub_media::mp4::{
     FragmentBuilder, ReadSample, TrackConfig, VIDEO_TIMESCALE, codecs, init_segment, read_file, split_nals,
 };
@@ -108,6 +110,77 @@ fn rewritten_media_is_the_original_packet_for_packet() {
         .output()
         .unwrap();
     assert!(piped.status.success() && piped.stderr.is_empty(), "{}", String::from_utf8_lossy(&piped.stderr));
+}
+
+#[test]
+fn flv_bodies_are_the_original_packet_for_packet() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let Some(source) = angel_one() else { return };
+    let mut out = Vec::new();
+    put_file_header(&mut out);
+    put_tag(&mut out, TagKind::Video, 0, &[&flv::avc_sequence_header(&source.video.0).unwrap()]);
+    put_tag(&mut out, TagKind::Audio, 0, &[&flv::aac_sequence_header(&source.audio.0)]);
+    let (mut sounds, mut count) = (source.audio.1.iter().peekable(), 0);
+    let put_sound = |out: &mut Vec<u8>, sound: &AudioSample| {
+        put_tag(out, TagKind::Audio, (sound.time / 48) as u32, &[&flv::AAC_RAW_HEADER, &sound.data]);
+    };
+    for picture in &source.video.1 {
+        let ms = picture.dts_90k / 90;
+        while let Some(sound) = sounds.next_if(|sound| sound.time / 48 < ms) {
+            put_sound(&mut out, sound);
+        }
+        let header = flv::avc_nalu_header(picture.sync, (picture.pts_90k / 90 - ms) as i32);
+        let lengths: Vec<_> = picture.nals.iter().map(|nal| (nal.len() as u32).to_be_bytes()).collect();
+        let units = lengths.iter().zip(&picture.nals).flat_map(|(len, nal)| [&len[..], nal]);
+        let body: Vec<&[u8]> = std::iter::once(&header[..]).chain(units).collect();
+        put_tag(&mut out, TagKind::Video, ms as u32, &body);
+        count += 1;
+    }
+    sounds.for_each(|sound| put_sound(&mut out, sound));
+    put_tag(&mut out, TagKind::Video, 61_000, &[&flv::AVC_END_OF_SEQUENCE]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out.flv");
+    std::fs::write(&path, &out).unwrap();
+
+    let original = corpus("long-source-angel-one").unwrap();
+    let in_ms = |packets: Vec<Packet>, from: i64| -> Vec<Packet> {
+        let ms = |time: i64| (time * 1000).div_euclid(from) + 1000;
+        packets.into_iter().map(|p| Packet { pts: ms(p.pts), dts: ms(p.dts), ..p }).collect()
+    };
+    let expected = packets(&original.join("video_144p_108k_h264.mp4"), "v", &[]);
+    assert_same(&packets(&path, "v", &[]), &in_ms(expected, 12_800), "video");
+    let expected = packets(&original.join("audio_en_2c_128k_aac.mp4"), "a", &[]);
+    assert_same(&packets(&path, "a", &[]), &in_ms(expected, 48_000), "audio");
+
+    let tags = read_tags(&Bytes::from(out)).unwrap();
+    assert_eq!(tags.iter().filter(|tag| tag.kind == TagKind::Video).count(), count + 2);
+    assert_eq!(tags.last().unwrap().timestamp_ms, 61_000);
+}
+
+#[test]
+fn pixels_that_are_not_square_are_told_of() {
+    assert!(
+        !init_segment(&[(1, TrackConfig::Video(&video_config()))]).unwrap().windows(4).any(|w| w == b"pasp")
+    );
+    if !has_ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wide.mp4");
+    let picture = ["-f", "lavfi", "-i", "testsrc2=size=96x72:rate=5:duration=1", "-vf", "setsar=64/45"];
+    run("ffmpeg", &[&picture[..], &["-c:v", "libx264", path.to_str().unwrap()]].concat());
+    let file = read_file(&Bytes::from(std::fs::read(&path).unwrap())).unwrap();
+    let config = file.movie.video().unwrap().1;
+    assert_eq!((config.width, config.height), (96, 72));
+    let init = init_segment(&[(1, TrackConfig::Video(config))]).unwrap();
+    let moov = mp4_atom::Moov::decode(&mut &init[init.windows(4).position(|w| w == b"moov").unwrap() - 4..])
+        .unwrap();
+    let mp4_atom::Codec::Avc1(avc1) = &moov.trak[0].mdia.minf.stbl.stsd.codecs[0] else { panic!() };
+    let pasp = avc1.pasp.as_ref().unwrap();
+    assert_eq!((pasp.h_spacing, pasp.v_spacing), (64, 45));
+    assert_eq!((moov.trak[0].tkhd.width.integer(), avc1.visual.width), (136, 96));
 }
 
 #[test]

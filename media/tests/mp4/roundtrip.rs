@@ -1,6 +1,7 @@
 //! Samples to fragment and back.
 
 use bytes::Bytes;
+use mp4_atom::Decode;
 use overdub_media::mp4::{
     FIRST_TFDT_VALUE_OFFSET, FragmentBuilder, Movie, Mp4Error, TrackConfig, TrackKind, init_segment,
     read_fragment, read_init, split_nals, tfdt_value_offset,
@@ -150,6 +151,36 @@ fn payload_is_never_copied() {
     let runs = read_fragment(&movie(), &data).unwrap();
     let range = data.as_ptr_range();
     assert!(runs.iter().flat_map(|run| &run.samples).all(|sample| range.contains(&sample.data.as_ptr())));
+}
+
+#[test]
+fn another_parser_reads_the_same() {
+    let pictures = [picture(90_000, 97_200), VideoSample { sync: false, ..picture(93_600, 90_000) }];
+    let sound = [AudioSample { time: 48_000, duration: 1024, data: Bytes::from(vec![5; 100]) }];
+    let fragment = FragmentBuilder::new(9).video(VIDEO, &pictures).audio(AUDIO, &sound, 0).build().unwrap();
+    let data = fragment.to_vec();
+    let moof = mp4_atom::Moof::decode(&mut &data[..]).unwrap();
+    assert_eq!(moof.mfhd.sequence_number, 9);
+    let rows: Vec<_> = moof
+        .traf
+        .iter()
+        .map(|traf| {
+            assert!(traf.tfhd.default_base_is_moof && traf.tfhd.base_data_offset.is_none());
+            let entries = traf.trun[0].samples.iter();
+            let rows: Vec<_> = entries.map(|e| (e.duration, e.size, e.flags, e.cts)).collect();
+            let time = traf.tfdt.as_ref().unwrap().base_media_decode_time;
+            (traf.tfhd.track_id, time, traf.tfhd.default_sample_flags, rows)
+        })
+        .collect();
+    let all_sync = Some(0x0200_0000);
+    let video_rows = vec![
+        (Some(3600), Some(14), Some(0x0200_0000), Some(7200)),
+        (Some(3600), Some(14), Some(0x0101_0000), Some(-3600)),
+    ];
+    let audio_rows = vec![(Some(1024), Some(100), None, None)];
+    assert_eq!(rows, [(VIDEO, 90_000, all_sync, video_rows), (AUDIO, 48_000, all_sync, audio_rows)]);
+    let offsets: Vec<_> = moof.traf.iter().map(|traf| traf.trun[0].data_offset.unwrap() as usize).collect();
+    assert_eq!(offsets, [data.len() - 128, data.len() - 100]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod file;
 pub mod patch;
 pub mod range;
 
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{HttpRequest, HttpResponse, Scope, web};
 use overdub_actors::requests::{GetLive, LiveResource};
@@ -40,12 +40,15 @@ pub(crate) fn scope() -> Scope<
         .add((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
         .add((header::ACCESS_CONTROL_EXPOSE_HEADERS, "Accept-Ranges, Content-Length, Content-Range, ETag"))
         .add(("Cross-Origin-Resource-Policy", "cross-origin"));
-    web::scope("/live").wrap(cors).service(
-        resource("/{id}/{path:.*}", METHODS)
-            .route(web::get().to(serve))
-            .route(web::head().to(serve))
-            .route(web::method(actix_web::http::Method::OPTIONS).to(preflight)),
-    )
+    web::scope("/live")
+        .wrap(cors)
+        .service(
+            resource("/{id}/{path:.*}", METHODS)
+                .route(web::get().to(serve))
+                .route(web::head().to(serve))
+                .route(web::method(Method::OPTIONS).to(preflight)),
+        )
+        .default_service(web::to(|| async { Err::<HttpResponse, Problem>(no_resource()) }))
 }
 
 /// Answers what a browser asks before it sends a `Range` header to another origin (Fetch 4.8).

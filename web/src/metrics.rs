@@ -43,6 +43,12 @@ pub(crate) async fn count(
     let request = response.request();
     if let Some(shared) = request.app_data::<web::Data<Shared>>() {
         let route = request.match_pattern();
+        tracing::debug!(
+            method = %request.method(),
+            route = route.as_deref().unwrap_or("none"),
+            status = response.status().as_u16(),
+            "request answered"
+        );
         shared.http.count(request.method(), route.as_deref(), response.status());
     }
     Ok(response)

@@ -105,7 +105,7 @@ pub fn new_stream(body: Map<String, Value>, defaults: &StreamDefaults) -> Result
         let message = "the stream has no output; set hlsOutput to true or give an RTMP URL".to_owned();
         fields.error("hlsOutput", message, None);
     }
-    fields.finish("see docs/API.md")?;
+    fields.finish("")?;
     Ok(NewStream {
         settings: StreamSettings {
             stream_id: id,

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use actix_web::error::PayloadError;
 use actix_web::http::header;
 use actix_web::{HttpRequest, web};
-use bytes::BytesMut;
-use futures_util::StreamExt;
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
 use serde_json::{Map, Value};
 
 use crate::problem::Problem;
@@ -17,16 +18,16 @@ const MAX_DRAINED_LEN: usize = 8 * MAX_BODY_LEN;
 /// How long a body may take.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
+/// What a payload yields.
+type Piece = Result<Bytes, PayloadError>;
+
 /// The body as a JSON object.
 pub(crate) async fn object(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<Map<String, Value>, Problem> {
     check_type(request)?;
-    let bytes = tokio::time::timeout(BODY_DEADLINE, collect(payload))
-        .await
-        .map_err(|_| Problem::slow_body(BODY_DEADLINE))??;
-    parse(&bytes)
+    parse(&collect_in_time(payload).await?)
 }
 
 fn check_type(request: &HttpRequest) -> Result<(), Problem> {
@@ -41,7 +42,13 @@ fn check_type(request: &HttpRequest) -> Result<(), Problem> {
     Err(Problem::bad_body("the body is not declared as JSON; send it with Content-Type: application/json"))
 }
 
-async fn collect(mut payload: web::Payload) -> Result<BytesMut, Problem> {
+async fn collect_in_time(payload: impl Stream<Item = Piece> + Unpin) -> Result<BytesMut, Problem> {
+    tokio::time::timeout(BODY_DEADLINE, collect(payload))
+        .await
+        .map_err(|_| Problem::slow_body(BODY_DEADLINE))?
+}
+
+async fn collect(mut payload: impl Stream<Item = Piece> + Unpin) -> Result<BytesMut, Problem> {
     let mut body = BytesMut::new();
     let mut seen = 0_usize;
     while let Some(chunk) = payload.next().await {
@@ -87,6 +94,24 @@ mod tests {
 
     fn refusal(text: &str) -> String {
         parse(text.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_is_given_up_at_the_deadline() {
+        let trickle = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok(Bytes::from_static(b" ")), ()))
+        });
+        let begun = tokio::time::Instant::now();
+        let problem = collect_in_time(Box::pin(trickle)).await.unwrap_err();
+        assert_eq!((problem.status().as_u16(), begun.elapsed()), (408, BODY_DEADLINE));
+    }
+
+    #[tokio::test]
+    async fn no_more_of_an_endless_body_is_read_than_is_dropped_for_politeness() {
+        let endless = futures_util::stream::repeat_with(|| Ok(Bytes::from_static(&[b' '; 1000])));
+        let problem = collect_in_time(endless).await.unwrap_err();
+        assert!(problem.to_string().contains("larger than 262144 bytes"), "{problem}");
     }
 
     #[test]

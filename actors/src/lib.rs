@@ -3,12 +3,14 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`clock`] | the one place that asks for the time |
+//! | [`fetcher`] | polls the source, lays its segments on disk |
 //! | [`settings`] | per-stream settings, stream ids, secret-free display of URLs |
 //! | [`messages`] | what supervisor and children say to each other |
 //! | [`requests`] | what others may ask of the registry |
 #![warn(missing_docs)]
 
 pub mod clock;
+pub mod fetcher;
 pub mod messages;
 pub mod requests;
 pub mod settings;

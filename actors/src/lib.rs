@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`clock`] | the one place that asks for the time |
 //! | [`link`] | the socket to one audio processor |
+//! | [`fetcher`] | polls the source, lays its segments on disk |
 //! | [`settings`] | per-stream settings, stream ids, secret-free display of URLs |
 //! | [`ledger`] | the pure state machine that knows every batch of a stream |
 //! | [`store`] | the state on disk |
@@ -14,6 +15,7 @@
 pub mod clock;
 pub mod ledger;
 pub mod link;
+pub mod fetcher;
 pub mod messages;
 pub mod requests;
 pub mod settings;

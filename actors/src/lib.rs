@@ -6,9 +6,11 @@
 //! | [`settings`] | per-stream settings, stream ids, secret-free display of URLs |
 //! | [`messages`] | what supervisor and children say to each other |
 //! | [`requests`] | what others may ask of the registry |
+//! | [`publisher`] | where a stream's result goes |
 #![warn(missing_docs)]
 
 pub mod clock;
 pub mod messages;
+pub mod publisher;
 pub mod requests;
 pub mod settings;

@@ -10,6 +10,7 @@
 //! | [`store`] | the state on disk |
 //! | [`messages`] | what supervisor and children say to each other |
 //! | [`requests`] | what others may ask of the registry |
+//! | [`publisher`] | where a stream's result goes |
 #![warn(missing_docs)]
 
 pub mod clock;
@@ -17,6 +18,7 @@ pub mod ledger;
 pub mod link;
 pub mod fetcher;
 pub mod messages;
+pub mod publisher;
 pub mod requests;
 pub mod settings;
 pub mod store;

@@ -47,6 +47,8 @@ pub struct FetcherConfig {
     pub directory: PathBuf,
     /// Where an earlier run stopped; none for a stream's first start.
     pub resume: Option<ResumeAt>,
+    /// Lowest number that a segment's file may bear without `resume`: an earlier run's files keep theirs.
+    pub lowest_number: u64,
     /// Where to begin without `resume`.
     pub start: StartAt,
     /// Sizes and times beyond which a server is refused.

@@ -29,3 +29,4 @@ pub mod validate;
 pub use registry::{Deadlines, Registry};
 pub use server::{configure, serve, server};
 pub use settings::{StreamDefaults, TokenHash, WebSettings};
+pub use validate::defaults as validate_defaults;

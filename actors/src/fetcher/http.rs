@@ -130,7 +130,19 @@ impl Http {
                 Subject::Key => self.limits.key_bytes,
             };
             let idle = self.limits.idle_timeout;
-            let body = Body { url, response, subject, limit, idle, total, deadline, got: 0, skip: 0, take: None, pulse: Rc::clone(&self.pulse) };
+            let body = Body {
+                url,
+                response,
+                subject,
+                limit,
+                idle,
+                total,
+                deadline,
+                got: 0,
+                skip: 0,
+                take: None,
+                pulse: Rc::clone(&self.pulse),
+            };
             return body.checked(range);
         }
         Err(FetchError::Redirects(self.limits.redirects))
@@ -147,7 +159,12 @@ impl Http {
         Ok(())
     }
 
-    async fn send(&mut self, url: &Url, range: Option<ByteRange>, deadline: Instant) -> Result<ClientResponse, FetchError> {
+    async fn send(
+        &mut self,
+        url: &Url,
+        range: Option<ByteRange>,
+        deadline: Instant,
+    ) -> Result<ClientResponse, FetchError> {
         self.authorities.insert(url.authority().to_owned());
         if self.authorities.len() > MAX_AUTHORITIES {
             self.authorities.clear();
@@ -175,7 +192,8 @@ impl Http {
         bare.set_fragment(None);
         let mut request = self.client.get(bare.as_str()).insert_header((header::ACCEPT_ENCODING, "identity"));
         if !url.username().is_empty() || url.password().is_some() {
-            let (user, password) = (percent_decode(url.username()), percent_decode(url.password().unwrap_or("")));
+            let (user, password) =
+                (percent_decode(url.username()), percent_decode(url.password().unwrap_or("")));
             request = request.basic_auth(user, password);
         }
         if let Some(ByteRange { offset, len }) = range {
@@ -315,7 +333,11 @@ impl Body {
     }
 
     fn truncated(&self) -> FetchError {
-        FetchError::Truncated { subject: self.subject, got: self.got, of: self.take.or(self.content_length()) }
+        FetchError::Truncated {
+            subject: self.subject,
+            got: self.got,
+            of: self.take.or(self.content_length()),
+        }
     }
 }
 
@@ -335,13 +357,17 @@ fn is_stale(error: &SendRequestError) -> bool {
 
 fn classify(error: SendRequestError) -> FetchError {
     match error {
-        SendRequestError::Connect(ConnectError::Resolver(error)) => {
-            error.downcast::<PrivateAddress>().map_or(FetchError::Dns, |private| FetchError::Private(*private))
-        }
+        SendRequestError::Connect(ConnectError::Resolver(error)) => error
+            .downcast::<PrivateAddress>()
+            .map_or(FetchError::Dns, |private| FetchError::Private(*private)),
         SendRequestError::Connect(ConnectError::NoRecords) => FetchError::Dns,
         SendRequestError::Connect(ConnectError::Timeout) => FetchError::Connection("timed out"),
-        SendRequestError::Connect(ConnectError::Disconnected) => FetchError::Connection("closed without an answer"),
-        SendRequestError::Connect(ConnectError::Io(error)) | SendRequestError::Send(error) => classify_io(&error),
+        SendRequestError::Connect(ConnectError::Disconnected) => {
+            FetchError::Connection("closed without an answer")
+        }
+        SendRequestError::Connect(ConnectError::Io(error)) | SendRequestError::Send(error) => {
+            classify_io(&error)
+        }
         SendRequestError::Response(ParseError::Io(error)) => classify_io(&error),
         SendRequestError::Response(_) => FetchError::NotHttp,
         SendRequestError::Url(_) => FetchError::BadUri,
@@ -355,8 +381,12 @@ fn classify_io(error: &io::Error) -> FetchError {
     }
     FetchError::Connection(match error.kind() {
         io::ErrorKind::ConnectionRefused => "refused",
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => "reset",
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "impossible: no route to the host",
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+            "reset"
+        }
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            "impossible: no route to the host"
+        }
         io::ErrorKind::TimedOut => "timed out",
         io::ErrorKind::UnexpectedEof => "closed in the middle of an answer",
         _ => "failed",
@@ -400,7 +430,10 @@ mod tests {
             (FetchError::Idle(Duration::from_secs(10)), "no data for 10 s"),
             (classify_io(&io::ErrorKind::ConnectionRefused.into()), "connection refused"),
             (FetchError::Truncated { subject, got: 5, of: Some(9) }, "playlist ends after 5 bytes of 9"),
-            (FetchError::Truncated { subject, got: 5, of: None }, "playlist ends after 5 bytes of an unknown number"),
+            (
+                FetchError::Truncated { subject, got: 5, of: None },
+                "playlist ends after 5 bytes of an unknown number",
+            ),
         ] {
             assert_eq!(error.to_string(), text);
         }

@@ -19,6 +19,8 @@ mod collect;
 mod event;
 mod outcome;
 mod records;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

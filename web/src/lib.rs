@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`server`] | routes put together, the server bound and stopped |
+//! | [`mod@server`] | routes put together, the server bound and stopped |
 //! | [`settings`] | what the server is configured with |
 //! | [`registry`] | the one way to the streams: typed requests, each with a deadline |
 //! | [`validate`] | bodies to settings, pure; every error names its field |

@@ -124,7 +124,11 @@ impl Plan {
             }
             Some(position) => {
                 let count = first.saturating_sub(position.sequence);
-                self.drop_next(count, "it left the source's window before it was fetched", &mut observed.lost);
+                self.drop_next(
+                    count,
+                    "it left the source's window before it was fetched",
+                    &mut observed.lost,
+                );
             }
         }
         observed.advanced = end > self.listed_end;

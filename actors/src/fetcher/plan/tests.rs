@@ -123,7 +123,10 @@ fn a_great_loss_is_named_in_bounded_events() {
     let mut plan = resumed(0, 7);
     let observed = plan.observe(&window("a", 50_000, 3));
     assert_eq!(observed.lost.len() as u64, MAX_LOSSES);
-    assert_eq!(observed.lost.last().map(|lost| lost.reason.as_str()), Some("it left the source's window before it was fetched, as 40000 after it"));
+    assert_eq!(
+        observed.lost.last().map(|lost| lost.reason.as_str()),
+        Some("it left the source's window before it was fetched, as 40000 after it")
+    );
     assert_eq!(drain(&mut plan)[0], (50_000, 50_007));
 }
 

@@ -7,6 +7,7 @@
 //! | `health` | which troubles to tell of, once each (pure) |
 //! | `address` | which addresses are private |
 //! | `http` | requests with every limit that a hostile server needs |
+//! | `watched` | sockets that note their end |
 //! | `source` | from the configured URL to a media playlist |
 //! | `decrypt` | AES-128 |
 //! | `file` | a segment's file: temporary until it is whole |
@@ -34,6 +35,7 @@ mod http;
 mod pace;
 mod plan;
 mod source;
+mod watched;
 mod work;
 
 /// What a fetcher is to do.

@@ -1,0 +1,147 @@
+//! One GOP of an output file, read in one go. Blocks: for the blocking pool only.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use overdub_media::mp4::{self, Movie, Mp4Error, TrackKind};
+
+use super::sample::{Gop, Sample, Track};
+use super::schedule::Place;
+
+/// Largest `ftyp` and `moov` that is read; ours have about 1 KiB.
+const MAX_INIT: u64 = 1024 * 1024;
+
+/// Largest fragment that is read: 20 s of 100 Mbit/s.
+const MAX_FRAGMENT: u64 = 256 * 1024 * 1024;
+
+/// Largest `moof` that is read for its counts.
+const MAX_MOOF: u64 = 16 * 1024 * 1024;
+
+/// Why a fragment cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum GopError {
+    /// The file system said no, or the file is shorter than it should be.
+    #[error("byte {offset}: {source}")]
+    File {
+        /// Where reading began.
+        offset: u64,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Larger than anything that we write.
+    #[error("byte {offset}: {len} bytes are more than the limit of {limit}")]
+    TooLarge {
+        /// Where it begins.
+        offset: u64,
+        /// Its length.
+        len: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// Not the MP4 that we write.
+    #[error(transparent)]
+    Mp4(#[from] Mp4Error),
+    /// What lies there is no `moof`.
+    #[error("byte {offset}: no moof box")]
+    NoMoof {
+        /// Where it should begin.
+        offset: u64,
+    },
+}
+
+/// The `moov` of the batch whose fragments are being read.
+#[derive(Debug, Clone)]
+pub struct BatchMovie {
+    batch: u64,
+    movie: Arc<Movie>,
+}
+
+/// Reads the fragment at `place`; `known` is what the call before returned.
+pub fn read(place: &Place, known: Option<BatchMovie>) -> Result<(Gop, BatchMovie), GopError> {
+    let fragment = &place.fragment;
+    let mut file = open(&place.path)?;
+    let movie = match known.filter(|known| known.batch == place.batch) {
+        Some(known) => known,
+        None => {
+            let init = read_at(&mut file, 0, place.init_len, MAX_INIT)?;
+            BatchMovie { batch: place.batch, movie: Arc::new(mp4::read_init(&init)?) }
+        }
+    };
+    let data = read_at(&mut file, fragment.offset, fragment.len, MAX_FRAGMENT)?;
+    Ok((gather(&movie.movie, &data)?, movie))
+}
+
+/// Counts the samples of the fragment at `place` from its `moof` alone.
+pub fn count(place: &Place) -> Result<u64, GopError> {
+    let offset = place.fragment.offset;
+    let mut file = open(&place.path)?;
+    let head = read_at(&mut file, offset, 8, 8)?;
+    let len = u64::from(be32(&head, 0).unwrap_or(0));
+    if &head[4..] != b"moof" || len > place.fragment.len {
+        return Err(GopError::NoMoof { offset });
+    }
+    let moof = read_at(&mut file, offset, len, MAX_MOOF)?;
+    let mut samples = 0;
+    for (_, traf) in boxes(moof.get(8..).unwrap_or_default()).filter(|(name, _)| name == b"traf") {
+        for (_, trun) in boxes(traf).filter(|(name, _)| name == b"trun") {
+            // ISO/IEC 14496-12 8.8.8.2: version and flags, then sample_count.
+            samples += u64::from(be32(trun, 4).unwrap_or(0));
+        }
+    }
+    Ok(samples)
+}
+
+fn gather(movie: &Movie, data: &Bytes) -> Result<Gop, Mp4Error> {
+    let mut gop = Gop::default();
+    for fragment in mp4::read_fragment(movie, data)? {
+        let Some(of) = movie.tracks.iter().find(|track| track.id == fragment.track_id) else { continue };
+        let (track, samples) = match of.kind {
+            TrackKind::Video(_) => (Track::Video, &mut gop.video),
+            TrackKind::Audio(_) => (Track::Audio, &mut gop.audio),
+            _ => continue,
+        };
+        samples.extend(fragment.samples.into_iter().map(|sample| Sample {
+            track,
+            time: sample.dts,
+            timescale: of.timescale.max(1),
+            cts_offset: sample.cts_offset,
+            sync: sample.sync,
+            data: sample.data,
+        }));
+    }
+    Ok(gop)
+}
+
+fn open(path: &Path) -> Result<File, GopError> {
+    File::open(path).map_err(|source| GopError::File { offset: 0, source })
+}
+
+fn read_at(file: &mut File, offset: u64, len: u64, limit: u64) -> Result<Bytes, GopError> {
+    if len > limit {
+        return Err(GopError::TooLarge { offset, len, limit });
+    }
+    let mut data = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+    let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.take(len).read_to_end(&mut data));
+    match read {
+        Ok(read) if read as u64 == len => Ok(data.into()),
+        Ok(_) => Err(GopError::File { offset, source: io::ErrorKind::UnexpectedEof.into() }),
+        Err(source) => Err(GopError::File { offset, source }),
+    }
+}
+
+/// Boxes with 32-bit sizes, as far as they are whole.
+fn boxes(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    std::iter::from_fn(move || {
+        let size = be32(rest, 0)? as usize;
+        let (name, body) = (rest.get(4..8)?, rest.get(8..size)?);
+        rest = &rest[size..];
+        Some((name, body))
+    })
+}
+
+fn be32(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at.checked_add(4)?).and_then(|b| b.try_into().ok()).map(u32::from_be_bytes)
+}

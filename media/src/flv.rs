@@ -1,0 +1,93 @@
+//! FLV: bodies of audio and video tags, which are also bodies of RTMP media messages, and FLV files.
+//!
+//! Headers are small arrays to be sent before the sample's own bytes: AAC access units as they are, H.264 in
+//! AVC format (each NAL unit behind a 4-byte length), which is what our MP4 files hold. So nothing is copied.
+//! (Adobe Flash Video File Format Specification 10.1, annex E.)
+
+mod tag;
+
+pub use tag::{FlvError, Tag, TagKind, put_file_header, put_tag, read_tags};
+
+use bytes::Bytes;
+
+use crate::mp4::{Mp4Error, decoder_configuration};
+use crate::sample::{AudioConfig, VideoConfig};
+
+/// Codec id of AVC in the first byte of a video body.
+const AVC: u8 = 7;
+/// First byte of an AAC body (E.4.2.1): AAC is marked as 44 kHz, 16 bit, stereo whatever it is.
+const AAC: u8 = 0xaf;
+
+/// Comes before an AAC access unit.
+pub const AAC_RAW_HEADER: [u8; 2] = [AAC, 1];
+
+/// A video body that says there will be no more pictures.
+pub const AVC_END_OF_SEQUENCE: [u8; 5] = [0x10 | AVC, 2, 0, 0, 0];
+
+/// The video body that explains the H.264 pictures behind it.
+///
+/// # Errors
+/// When the configuration cannot be written as an AVCDecoderConfigurationRecord.
+pub fn avc_sequence_header(config: &VideoConfig) -> Result<Bytes, Mp4Error> {
+    let mut body = vec![0x10 | AVC, 0, 0, 0, 0];
+    body.extend(decoder_configuration(config)?);
+    Ok(body.into())
+}
+
+/// Comes before a picture in AVC format. `composition_time_ms` is presentation minus decode time; it has 24
+/// bits (2 hours and 19 minutes), and beyond them it is the nearest value that they can hold.
+#[must_use]
+pub fn avc_nalu_header(sync: bool, composition_time_ms: i32) -> [u8; 5] {
+    // E.4.3.1: frame type 1 is a picture to seek to, 2 any other; packet type 1 is NAL units.
+    let frame_type = if sync { 0x10 } else { 0x20 };
+    let [_, a, b, c] = composition_time_ms.clamp(-(1 << 23), (1 << 23) - 1).to_be_bytes();
+    [frame_type | AVC, 1, a, b, c]
+}
+
+/// The audio body that explains the AAC access units behind it.
+#[must_use]
+pub fn aac_sequence_header(config: &AudioConfig) -> Bytes {
+    [&[AAC, 0], config.audio_specific_config.as_ref()].concat().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_as_the_format_says() {
+        assert_eq!(avc_nalu_header(true, 80), [0x17, 1, 0, 0, 80]);
+        assert_eq!(avc_nalu_header(false, -2), [0x27, 1, 0xff, 0xff, 0xfe]);
+        assert_eq!(avc_nalu_header(false, i32::MAX), [0x27, 1, 0x7f, 0xff, 0xff]);
+        assert_eq!(avc_nalu_header(false, i32::MIN), [0x27, 1, 0x80, 0, 0]);
+        assert_eq!(AVC_END_OF_SEQUENCE, [0x17, 2, 0, 0, 0]);
+        assert_eq!(AAC_RAW_HEADER, [0xaf, 1]);
+    }
+
+    #[test]
+    fn sequence_headers_hold_the_configurations() {
+        let audio = AudioConfig {
+            audio_specific_config: Bytes::from_static(&[0x11, 0x90]),
+            sample_rate: 48_000,
+            channels: 2,
+            object_type: 2,
+            frame_samples: 1024,
+        };
+        assert_eq!(aac_sequence_header(&audio)[..], [0xaf, 0, 0x11, 0x90]);
+        let mut video = VideoConfig {
+            sps: vec![Bytes::from_static(&[0x67, 0x42, 0xc0, 0x1e, 0xd9])],
+            pps: vec![Bytes::from_static(&[0x68, 0xce])],
+            width: 640,
+            height: 360,
+        };
+        assert_eq!(
+            avc_sequence_header(&video).unwrap()[..],
+            [
+                0x17, 0, 0, 0, 0, 1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 5, 0x67, 0x42, 0xc0, 0x1e, 0xd9, 1, 0,
+                2, 0x68, 0xce
+            ]
+        );
+        video.pps.clear();
+        assert!(avc_sequence_header(&video).is_err());
+    }
+}

@@ -8,5 +8,10 @@
 //! Nothing here reads a file, opens a socket, asks for the time or logs: callers push bytes and get values.
 #![warn(missing_docs)]
 
+pub mod aac;
+pub mod assemble;
+pub mod counters;
+pub mod h264;
 pub mod sample;
 pub mod time;
+pub mod ts;

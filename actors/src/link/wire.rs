@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Sink, Stream};
 
 use super::codec::MAX_MESSAGE_BYTES;
+use super::frames::Bounded;
 
 /// Answers (pongs, acknowledgements) that may wait for the other end to read, in bytes. One that asks
 /// without reading is not answered any more.
@@ -53,7 +54,7 @@ pub enum Step {
 
 /// A WebSocket connection, client side.
 pub struct Wire {
-    framed: Framed<Metered, ws::Codec>,
+    framed: Framed<Metered, Bounded>,
     partial: Option<(Kind, BytesMut)>,
     unflushed: bool,
     unread_answers: usize,
@@ -69,7 +70,7 @@ impl Wire {
     /// Takes over a connection whose handshake is done.
     #[must_use]
     pub fn new(framed: Framed<BoxedSocket, ws::Codec>) -> Self {
-        let framed = framed.into_map_io(|io| Metered { io, written: 0 });
+        let framed = framed.into_map_io(|io| Metered { io, written: 0 }).into_map_codec(Bounded);
         Self { framed, partial: None, unflushed: false, unread_answers: 0 }
     }
 

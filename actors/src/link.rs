@@ -10,7 +10,7 @@
 //! | `target` | the processor's URL, pure |
 //! | `wire` | the WebSocket: whole messages, bounded |
 //! | `dial`, `session` | one connection: its beginning, and its life |
-//! | `store` | replies to disk |
+//! | `load`, `store` | audio from disk, replies to disk |
 //!
 //! The actor takes commands into the book. A driver, a future of the actor's own context, connects for
 //! ever, and sends what the book says over whatever connection there is. So a command is never lost with a
@@ -24,6 +24,7 @@ pub mod codec;
 mod dial;
 pub mod fragments;
 pub mod frames;
+mod load;
 mod session;
 pub mod sniff;
 mod store;

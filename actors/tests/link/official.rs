@@ -39,6 +39,7 @@ impl Official {
         let mut child = Command::new("node")
             .arg(folder().join("server.js"))
             .envs(env.iter().copied())
+            .env("EXIT_WITH_STDIN", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -118,7 +119,7 @@ async fn the_official_server_answers_in_base64_and_with_errors() {
 
 #[actix_rt::test]
 async fn the_official_servers_limit_is_honoured_to_the_byte() {
-    let server = Official::start(&[("MAX_BUFFER", "100000")]);
+    let server = Official::start(&[("MAX_HTTP_BUFFER_SIZE", "100000")]);
     let mut kit = Kit::start(&server.url());
     kit.expect_connected().await;
     kit.send(0, &audio(0, 100_001));

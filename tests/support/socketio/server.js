@@ -1,8 +1,9 @@
 // The official Socket.IO server as an audio processor that echoes, for tests.
 //
-// Environment: PORT (0, the default, takes a free one), DELAY_MS, MAX_BUFFER (maxHttpBufferSize),
+// Environment: PORT (0, the default, takes a free one), DELAY_MS, MAX_HTTP_BUFFER_SIZE,
 // PING_INTERVAL and PING_TIMEOUT in ms, NAMESPACE ("/" by default), TOKEN (refuses a handshake whose query
-// has another one), MODE: "binary" (default), "base64", "error", "silent" or "disconnect" (once).
+// has another one), MODE: "binary" (default), "base64", "error", "silent" or "disconnect" (once), EXIT_WITH_STDIN
+// (ends when its standard input does, so that it never outlives the test that started it).
 // Prints "listening PORT", then one JSON line an event.
 "use strict";
 
@@ -16,7 +17,7 @@ const log = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 
 const http = createServer();
 const io = new Server(http, {
-  maxHttpBufferSize: number("MAX_BUFFER", 64 * 1024 * 1024),
+  maxHttpBufferSize: number("MAX_HTTP_BUFFER_SIZE", 64 * 1024 * 1024),
   pingInterval: number("PING_INTERVAL", 25000),
   pingTimeout: number("PING_TIMEOUT", 20000),
 });
@@ -55,5 +56,4 @@ namespace.on("connection", (socket) => {
 http.listen(number("PORT", 0), "127.0.0.1", () => {
   process.stdout.write(`listening ${http.address().port}\n`);
 });
-// Ends with the test that started it, however that ends.
-process.stdin.on("end", () => process.exit(0)).resume();
+if (env.EXIT_WITH_STDIN) process.stdin.on("end", () => process.exit(0)).resume();

@@ -43,7 +43,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     telemetry::init(&settings.log)?;
 
     let options = SourceOptions { host: "127.0.0.1".to_owned(), port: 0, window: 6, repeat: true };
-    let source = simulate_source::start(fixture_segments()?, options)?;
+    let source = simulate_source::start(fixture_segments()?, &options).await?;
     let (processor_address, processor) = processor::bind(ProcessorArgs {
         host: "127.0.0.1".to_owned(),
         port: 0,

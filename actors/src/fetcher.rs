@@ -7,6 +7,7 @@
 //! | `health` | which troubles to tell of, once each (pure) |
 //! | `address` | which addresses are private |
 //! | `http` | requests with every limit that a hostile server needs |
+//! | `watched` | sockets that note their end |
 //! | `source` | from the configured URL to a media playlist |
 //! | `decrypt` | AES-128 |
 //! | `file` | a segment's file: temporary until it is whole |
@@ -34,6 +35,7 @@ mod http;
 mod pace;
 mod plan;
 mod source;
+mod watched;
 mod work;
 
 /// What a fetcher is to do.
@@ -47,6 +49,8 @@ pub struct FetcherConfig {
     pub directory: PathBuf,
     /// Where an earlier run stopped; none for a stream's first start.
     pub resume: Option<ResumeAt>,
+    /// Lowest number that a segment's file may bear without `resume`: an earlier run's files keep theirs.
+    pub lowest_number: u64,
     /// Where to begin without `resume`.
     pub start: StartAt,
     /// Sizes and times beyond which a server is refused.

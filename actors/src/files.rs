@@ -139,7 +139,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a.fmp4");
         let mut file = AtomicFile::create(target.clone()).unwrap();
-        file.write_chunks(&[Bytes::new(), Bytes::from_static(b"ab"), Bytes::new(), Bytes::from_static(b"c")]).unwrap();
+        file.write_chunks(&[Bytes::new(), Bytes::from_static(b"ab"), Bytes::new(), Bytes::from_static(b"c")])
+            .unwrap();
         assert_eq!(file.position(), 3);
         assert!(!target.exists());
         file.finish().unwrap();

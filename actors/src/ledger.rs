@@ -19,10 +19,13 @@ mod collect;
 mod event;
 mod outcome;
 mod records;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub(crate) use advance::playlist_window_90k;
 pub use event::{Action, Event, Fill, Note};
 pub use records::{
     BatchRecord, FallbackReason, Header, OutputTotals, RenditionRecord, RenditionState, RenditionTotals,

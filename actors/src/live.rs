@@ -88,7 +88,8 @@ impl LiveOutput {
     /// Serves what is listed.
     pub(crate) fn publish(&self, listing: &Listing) {
         let playlists = render::playlists(listing);
-        let batches = listing.batches.iter().map(|listed| (listed.batch.batch, listed.batch.clone())).collect();
+        let batches =
+            listing.batches.iter().map(|listed| (listed.batch.batch, listed.batch.clone())).collect();
         let mut served = self.served.write().unwrap_or_else(PoisonError::into_inner);
         *served = Served { playlists, batches };
     }
@@ -109,7 +110,7 @@ fn moved_to_timeline(cuts: &[Cut]) -> Vec<(u64, [u8; 8])> {
     cuts.iter()
         .filter(|cut| cut.len > 0)
         .map(|cut| {
-            let position = cut.offset + overdub_media::mp4::SINGLE_TRACK_TFDT_OFFSET;
+            let position = cut.offset + overdub_media::mp4::FIRST_TFDT_VALUE_OFFSET as u64;
             (position, cut.start.max(0).cast_unsigned().to_be_bytes())
         })
         .collect()
@@ -163,8 +164,7 @@ impl Listing {
     /// Files stay reachable for the playlist's length after they left it (RFC 8216bis 6.2.2).
     fn forget_old(&mut self) {
         let Some(newest) = self.batches.iter().rev().find(|listed| listed.listed > 0) else { return };
-        let (end, window) =
-            (newest.batch.media.end_90k, playlist_window_90k(newest.batch.target_duration_s));
+        let (end, window) = (newest.batch.media.end_90k, playlist_window_90k(newest.batch.target_duration_s));
         while self.batches.front().is_some_and(|first| end - first.batch.media.end_90k > 2 * window) {
             self.batches.pop_front();
         }

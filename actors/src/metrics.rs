@@ -70,8 +70,16 @@ impl Metrics {
         };
         Ok(Self {
             segments: counter("overdub_segments_total", "Source segments stored.", STREAM)?,
-            segment_bytes: counter("overdub_segment_bytes_total", "Bytes of source segments stored.", STREAM)?,
-            lost_segments: counter("overdub_lost_segments_total", "Source segments that could not be had.", STREAM)?,
+            segment_bytes: counter(
+                "overdub_segment_bytes_total",
+                "Bytes of source segments stored.",
+                STREAM,
+            )?,
+            lost_segments: counter(
+                "overdub_lost_segments_total",
+                "Source segments that could not be had.",
+                STREAM,
+            )?,
             batches: counter(
                 "overdub_batches_total",
                 "Batches by how the rendition's slot was filled.",
@@ -87,7 +95,11 @@ impl Metrics {
                 "Replies that were not used: late, unmatched or duplicate.",
                 &["stream", "rendition", "kind"],
             )?,
-            skipped_batches: counter("overdub_skipped_batches_total", "Batches that did not go on air.", STREAM)?,
+            skipped_batches: counter(
+                "overdub_skipped_batches_total",
+                "Batches that did not go on air.",
+                STREAM,
+            )?,
             published: counter("overdub_published_batches_total", "Batches aired.", &["stream", "output"])?,
             missed_samples: counter(
                 "overdub_missed_samples_total",
@@ -101,7 +113,11 @@ impl Metrics {
                 &["stream", "rendition"],
             )?,
             source_up: gauge("overdub_source_up", "Whether the source delivers.", STREAM)?,
-            state: gauge("overdub_stream_state", "1 for the state that the stream is in.", &["stream", "state"])?,
+            state: gauge(
+                "overdub_stream_state",
+                "1 for the state that the stream is in.",
+                &["stream", "state"],
+            )?,
             restarts: counter(
                 "overdub_actor_restarts_total",
                 "Children replaced, by actor and cause.",
@@ -224,6 +240,8 @@ mod tests {
         metrics.forget("a");
         let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
         assert!(!text.contains("stream=\"a\""), "{text}");
-        assert!(text.contains("overdub_fallbacks_total{reason=\"no_reply\",rendition=\"main\",stream=\"b\"} 1"));
+        assert!(
+            text.contains("overdub_fallbacks_total{reason=\"no_reply\",rendition=\"main\",stream=\"b\"} 1")
+        );
     }
 }

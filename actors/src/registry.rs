@@ -16,16 +16,17 @@ use futures_util::future::join_all;
 use crate::files::StreamFiles;
 use crate::live::LiveOutput;
 use crate::metrics::Metrics;
+use crate::requests::BatchView;
 use crate::requests::{
     CleanStorage, CleanView, CreateStream, DeleteStream, GetBatches, GetLive, GetReadiness, GetStorage,
     GetStream, ListStreams, LiveResource, Readiness, RequestError, Shutdown, StartStream, StartWithSettings,
     StopStream, StorageView, StreamView,
 };
-use crate::requests::BatchView;
 use crate::settings::{StreamId, StreamSettings};
 use crate::store::{Store, StoredStream};
 use crate::supervisor::{
-    CleanNow, DrainRun, ReadBatches, ReadView, StartRun, StopRun, StreamSupervisor, SupervisorParts, TreeSettings,
+    CleanNow, DrainRun, ReadBatches, ReadView, StartRun, StopRun, StreamSupervisor, SupervisorParts,
+    TreeSettings,
 };
 
 /// Messages that a supervisor's mailbox holds.
@@ -122,10 +123,7 @@ impl StreamRegistry {
     }
 
     fn entry(&self, id: &StreamId) -> Result<&Entry, RequestError> {
-        self.streams
-            .get(id)
-            .filter(|entry| !entry.deleting)
-            .ok_or_else(|| RequestError::Unknown(id.clone()))
+        self.streams.get(id).filter(|entry| !entry.deleting).ok_or_else(|| RequestError::Unknown(id.clone()))
     }
 
     fn supervisor(&self, id: &StreamId) -> Result<Addr<StreamSupervisor>, RequestError> {

@@ -87,7 +87,12 @@ async fn remux(files: StreamFiles, rendition: Arc<str>, command: RemuxBatch) -> 
         source = Some(match received {
             received::Received::Same(units) => (units, false),
             received::Received::Other(why) => {
-                tracing::debug!(batch = command.batch, rendition = &*rendition, why, "converting processed audio");
+                tracing::debug!(
+                    batch = command.batch,
+                    rendition = &*rendition,
+                    why,
+                    "converting processed audio"
+                );
                 convert::to_slot_parameters(&processed, &converted, audio).await?;
                 let config = audio.config.clone();
                 let units = blocking(move || {
@@ -99,7 +104,9 @@ async fn remux(files: StreamFiles, rendition: Arc<str>, command: RemuxBatch) -> 
                 .await?;
                 match units {
                     received::Received::Same(units) => (units, true),
-                    received::Received::Other(why) => return Err(format!("converted audio still differs: {why}")),
+                    received::Received::Other(why) => {
+                        return Err(format!("converted audio still differs: {why}"));
+                    }
                 }
             }
         });

@@ -192,8 +192,10 @@ impl Actor for StreamSupervisor {
 
 fn ledger_plan(settings: &StreamSettings, tree: &TreeSettings) -> LedgerPlan {
     let micros = |seconds: f64| (seconds * 1_000_000.0) as i64;
-    let renditions =
-        settings.renditions.iter().map(|r| RenditionPlan { name: r.name.as_str().into(), fallback: r.fallback });
+    let renditions = settings
+        .renditions
+        .iter()
+        .map(|r| RenditionPlan { name: r.name.as_str().into(), fallback: r.fallback });
     let mut outputs: Vec<OutputPlan> =
         rtmp_outputs(settings).map(|(index, name, _)| OutputPlan { name, rendition: Some(index) }).collect();
     if settings.hls_output {

@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`server`] | routes put together, the server bound and stopped |
+//! | [`mod@server`] | routes put together, the server bound and stopped |
 //! | [`settings`] | what the server is configured with |
 //! | [`registry`] | the one way to the streams: typed requests, each with a deadline |
 //! | [`validate`] | bodies to settings, pure; every error names its field |
@@ -29,3 +29,4 @@ pub mod validate;
 pub use registry::{Deadlines, Registry};
 pub use server::{configure, serve, server};
 pub use settings::{StreamDefaults, TokenHash, WebSettings};
+pub use validate::defaults as validate_defaults;

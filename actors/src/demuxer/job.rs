@@ -56,7 +56,8 @@ pub(super) fn demux(files: &StreamFiles, command: &DemuxBatch) -> Result<Demuxed
         let cuts = assembler
             .push_segment(&bytes)
             .map_err(|source| DemuxError::Segment { number: segment.number, source })?;
-        let (video_config, audio_config) = (assembler.video_config().cloned(), assembler.audio_config().cloned());
+        let (video_config, audio_config) =
+            (assembler.video_config().cloned(), assembler.audio_config().cloned());
         for cut in cuts {
             video.write(&cut, video_config.as_ref())?;
             audio.write(&cut, audio_config.as_ref())?;
@@ -177,8 +178,7 @@ impl VideoFile {
             return Ok(());
         };
         let Some(config) = self.config.as_ref().or(config).cloned() else { return Ok(()) };
-        let fragment =
-            FragmentBuilder::new(self.track.sequence()).video(SINGLE_TRACK, &cut.video).build()?;
+        let fragment = FragmentBuilder::new(self.track.sequence()).video(SINGLE_TRACK, &cut.video).build()?;
         let position = presentation_span(&cut.video);
         let entry = Cut {
             offset: 0,
@@ -231,9 +231,8 @@ impl AudioFile {
         let Some(config) = self.config.as_ref().or(config).cloned() else { return Ok(()) };
         // The processor gets audio that counts from zero.
         let start = *self.start.get_or_insert(first.time);
-        let fragment = FragmentBuilder::new(self.track.sequence())
-            .audio(SINGLE_TRACK, &cut.audio, -start)
-            .build()?;
+        let fragment =
+            FragmentBuilder::new(self.track.sequence()).audio(SINGLE_TRACK, &cut.audio, -start).build()?;
         let samples = u32::try_from(cut.audio.len()).unwrap_or(u32::MAX);
         self.end = last.time + i64::from(last.duration);
         let entry = Cut {

@@ -83,8 +83,10 @@ impl Downloader {
             None => None,
         };
         let url = base.join(&segment.uri).map_err(|_| DownloadError::Segment(FetchError::BadUri))?;
-        let mut body =
-            http.get(&url, segment.byte_range, Subject::Segment, total).await.map_err(DownloadError::Segment)?;
+        let mut body = http
+            .get(&url, segment.byte_range, Subject::Segment, total)
+            .await
+            .map_err(DownloadError::Segment)?;
         let mut file = SegmentFile::new(directory, wanted.number);
         while let Some(chunk) = body.chunk().await.map_err(DownloadError::Segment)? {
             let clear = match &mut decrypter {
@@ -129,7 +131,8 @@ impl Downloader {
         }
         let mut body = http.get(&url, None, Subject::Key, total).await.map_err(DownloadError::Key)?;
         let bytes = body.whole().await.map_err(DownloadError::Key)?;
-        let key: [u8; 16] = bytes.try_into().map_err(|bytes: Vec<u8>| DownloadError::KeyLength(bytes.len()))?;
+        let key: [u8; 16] =
+            bytes.try_into().map_err(|bytes: Vec<u8>| DownloadError::KeyLength(bytes.len()))?;
         self.key = Some((url, key));
         Ok(Decrypter::new(key, iv))
     }

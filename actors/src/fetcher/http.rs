@@ -8,6 +8,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix_http::error::ParseError;
+use actix_service::ServiceExt;
+use actix_tls::connect::Connection;
 use awc::error::{ConnectError, PayloadError, SendRequestError};
 use awc::http::{StatusCode, Version, header};
 use awc::{Client, ClientResponse, Connector};
@@ -19,6 +21,7 @@ use url::Url;
 
 use super::FetchLimits;
 use super::address::{PrivateAddress, Resolver, check_literal};
+use super::watched::{Ends, Watched};
 use super::work::Pulse;
 
 /// Authorities after which the client is replaced: its pool keeps idle connections by authority and never
@@ -96,12 +99,14 @@ pub(super) struct Http {
     limits: FetchLimits,
     allow_private: bool,
     pulse: Rc<Pulse>,
+    ends: Ends,
 }
 
 impl Http {
     pub(super) fn new(limits: FetchLimits, allow_private: bool, pulse: Rc<Pulse>) -> Self {
-        let client = client(&limits, allow_private);
-        Self { client, authorities: BTreeSet::new(), limits, allow_private, pulse }
+        let ends = Ends::default();
+        let client = client(&limits, allow_private, &ends);
+        Self { client, authorities: BTreeSet::new(), limits, allow_private, pulse, ends }
     }
 
     /// Asks for `url`, following redirects; the answer is good when this returns, its body still to be read.
@@ -129,8 +134,24 @@ impl Http {
                 Subject::Segment => self.limits.segment_bytes,
                 Subject::Key => self.limits.key_bytes,
             };
-            let idle = self.limits.idle_timeout;
-            let body = Body { url, response, subject, limit, idle, total, deadline, got: 0, skip: 0, take: None, pulse: Rc::clone(&self.pulse) };
+            let body = Body {
+                url,
+                subject,
+                limit,
+                idle: self.limits.idle_timeout,
+                total,
+                deadline,
+                length: content_length(&response),
+                chunked: response.headers().contains_key(header::TRANSFER_ENCODING),
+                response,
+                received: 0,
+                got: 0,
+                skip: 0,
+                take: None,
+                ends_before: self.ends.count(),
+                ends: self.ends.clone(),
+                pulse: Rc::clone(&self.pulse),
+            };
             return body.checked(range);
         }
         Err(FetchError::Redirects(self.limits.redirects))
@@ -147,11 +168,16 @@ impl Http {
         Ok(())
     }
 
-    async fn send(&mut self, url: &Url, range: Option<ByteRange>, deadline: Instant) -> Result<ClientResponse, FetchError> {
+    async fn send(
+        &mut self,
+        url: &Url,
+        range: Option<ByteRange>,
+        deadline: Instant,
+    ) -> Result<ClientResponse, FetchError> {
         self.authorities.insert(url.authority().to_owned());
         if self.authorities.len() > MAX_AUTHORITIES {
             self.authorities.clear();
-            self.client = client(&self.limits, self.allow_private);
+            self.client = client(&self.limits, self.allow_private, &self.ends);
         }
         let mut again = true;
         loop {
@@ -175,7 +201,8 @@ impl Http {
         bare.set_fragment(None);
         let mut request = self.client.get(bare.as_str()).insert_header((header::ACCEPT_ENCODING, "identity"));
         if !url.username().is_empty() || url.password().is_some() {
-            let (user, password) = (percent_decode(url.username()), percent_decode(url.password().unwrap_or("")));
+            let (user, password) =
+                (percent_decode(url.username()), percent_decode(url.password().unwrap_or("")));
             request = request.basic_auth(user, password);
         }
         if let Some(ByteRange { offset, len }) = range {
@@ -186,12 +213,18 @@ impl Http {
     }
 }
 
-fn client(limits: &FetchLimits, allow_private: bool) -> Client {
+fn client(limits: &FetchLimits, allow_private: bool, ends: &Ends) -> Client {
     // Does nothing where the process has installed one; without any, building a client panics.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let resolver = actix_tls::connect::Resolver::custom(Resolver { allow_private });
+    let ends = ends.clone();
+    let connect =
+        actix_tls::connect::Connector::new(resolver).service().map(move |connection: Connection<_, _>| {
+            let (socket, request) = connection.into_parts();
+            Connection::new(request, Watched::new(socket, ends.clone()))
+        });
     let connector = Connector::new()
-        .connector(actix_tls::connect::Connector::new(resolver).service())
+        .connector(connect)
         .timeout(limits.header_timeout)
         .handshake_timeout(limits.header_timeout)
         // HTTP/2 buys nothing for one request at a time, and costs a window of megabytes.
@@ -214,11 +247,20 @@ pub(super) struct Body {
     idle: Duration,
     total: Duration,
     deadline: Instant,
+    /// Content-Length.
+    length: Option<u64>,
+    /// Whether its end is told by its last chunk.
+    chunked: bool,
+    /// Bytes that came.
+    received: u64,
+    /// Bytes of them that were wanted.
     got: u64,
     /// Bytes before the wanted ones, where a server ignores Range.
     skip: u64,
     /// Bytes wanted, where a range was asked for.
     take: Option<u64>,
+    ends_before: u64,
+    ends: Ends,
     pulse: Rc<Pulse>,
 }
 
@@ -241,21 +283,16 @@ impl Body {
             _ if !status.is_success() => return Err(FetchError::Status(status)),
             _ => {}
         }
-        let length = self.content_length();
-        let size = self.take.or(length);
+        let size = self.take.or(self.length);
         if size.is_some_and(|size| size > self.limit) {
             return Err(FetchError::TooLarge { subject: self.subject, limit: self.limit });
         }
         // The client takes such a body for an empty one, where RFC 9112 6.3 has it end with the connection.
-        let open_ended = length.is_none()
-            && !self.response.headers().contains_key(header::TRANSFER_ENCODING)
+        let open_ended = self.length.is_none()
+            && !self.chunked
             && self.response.version() == Version::HTTP_11
             && status != StatusCode::NO_CONTENT;
         if open_ended { Err(FetchError::NoLength) } else { Ok(self) }
-    }
-
-    fn content_length(&self) -> Option<u64> {
-        self.response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
     }
 
     /// RFC 9110 14.4: `bytes 0-99/1000`.
@@ -280,13 +317,14 @@ impl Body {
                 });
             };
             let mut chunk = match next {
-                None if self.take.is_some() => return Err(self.truncated()),
+                None if self.was_cut() => return Err(self.truncated()),
                 None => return Ok(None),
                 Some(Ok(chunk)) => chunk,
                 Some(Err(PayloadError::Incomplete(_))) => return Err(self.truncated()),
                 Some(Err(PayloadError::Io(error))) => return Err(classify_io(&error)),
                 Some(Err(_)) => return Err(FetchError::NotHttp),
             };
+            self.received += chunk.len() as u64;
             let skipped = self.skip.min(chunk.len() as u64);
             self.skip -= skipped;
             // Both fit: they are at most the chunk's length.
@@ -314,9 +352,20 @@ impl Body {
         Ok(bytes)
     }
 
-    fn truncated(&self) -> FetchError {
-        FetchError::Truncated { subject: self.subject, got: self.got, of: self.take.or(self.content_length()) }
+    /// Whether a body that has ended should have gone on; the client itself does not tell.
+    fn was_cut(&self) -> bool {
+        let short = self.length.is_some_and(|length| self.received < length);
+        let unfinished = self.chunked && self.ends.count() != self.ends_before;
+        short || unfinished || self.take.is_some()
     }
+
+    fn truncated(&self) -> FetchError {
+        FetchError::Truncated { subject: self.subject, got: self.got, of: self.take.or(self.length) }
+    }
+}
+
+fn content_length(response: &ClientResponse) -> Option<u64> {
+    response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
 fn is_redirect(status: StatusCode) -> bool {
@@ -335,13 +384,17 @@ fn is_stale(error: &SendRequestError) -> bool {
 
 fn classify(error: SendRequestError) -> FetchError {
     match error {
-        SendRequestError::Connect(ConnectError::Resolver(error)) => {
-            error.downcast::<PrivateAddress>().map_or(FetchError::Dns, |private| FetchError::Private(*private))
-        }
+        SendRequestError::Connect(ConnectError::Resolver(error)) => error
+            .downcast::<PrivateAddress>()
+            .map_or(FetchError::Dns, |private| FetchError::Private(*private)),
         SendRequestError::Connect(ConnectError::NoRecords) => FetchError::Dns,
         SendRequestError::Connect(ConnectError::Timeout) => FetchError::Connection("timed out"),
-        SendRequestError::Connect(ConnectError::Disconnected) => FetchError::Connection("closed without an answer"),
-        SendRequestError::Connect(ConnectError::Io(error)) | SendRequestError::Send(error) => classify_io(&error),
+        SendRequestError::Connect(ConnectError::Disconnected) => {
+            FetchError::Connection("closed without an answer")
+        }
+        SendRequestError::Connect(ConnectError::Io(error)) | SendRequestError::Send(error) => {
+            classify_io(&error)
+        }
         SendRequestError::Response(ParseError::Io(error)) => classify_io(&error),
         SendRequestError::Response(_) => FetchError::NotHttp,
         SendRequestError::Url(_) => FetchError::BadUri,
@@ -355,8 +408,12 @@ fn classify_io(error: &io::Error) -> FetchError {
     }
     FetchError::Connection(match error.kind() {
         io::ErrorKind::ConnectionRefused => "refused",
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => "reset",
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "impossible: no route to the host",
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+            "reset"
+        }
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            "impossible: no route to the host"
+        }
         io::ErrorKind::TimedOut => "timed out",
         io::ErrorKind::UnexpectedEof => "closed in the middle of an answer",
         _ => "failed",
@@ -400,7 +457,10 @@ mod tests {
             (FetchError::Idle(Duration::from_secs(10)), "no data for 10 s"),
             (classify_io(&io::ErrorKind::ConnectionRefused.into()), "connection refused"),
             (FetchError::Truncated { subject, got: 5, of: Some(9) }, "playlist ends after 5 bytes of 9"),
-            (FetchError::Truncated { subject, got: 5, of: None }, "playlist ends after 5 bytes of an unknown number"),
+            (
+                FetchError::Truncated { subject, got: 5, of: None },
+                "playlist ends after 5 bytes of an unknown number",
+            ),
         ] {
             assert_eq!(error.to_string(), text);
         }

@@ -74,6 +74,7 @@ struct Position {
 #[derive(Debug)]
 pub(super) struct Plan {
     start: StartAt,
+    lowest_number: u64,
     /// The next segment; none before the first playlist.
     position: Option<Position>,
     /// Listed and not yet had, contiguous, beginning at `position`.
@@ -87,9 +88,10 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(start: StartAt, resume: Option<ResumeAt>) -> Self {
+    pub(super) fn new(start: StartAt, resume: Option<ResumeAt>, lowest_number: u64) -> Self {
         Self {
             start,
+            lowest_number,
             position: resume.map(|at| Position { sequence: at.next_media_sequence, number: at.next_number }),
             pending: VecDeque::new(),
             listed_end: resume.map_or(0, |at| at.next_media_sequence),
@@ -110,7 +112,7 @@ impl Plan {
         match self.position {
             None => {
                 let sequence = first + self.start_index(playlist);
-                self.position = Some(Position { sequence, number: sequence });
+                self.position = Some(Position { sequence, number: sequence.max(self.lowest_number) });
             }
             Some(position) if self.has_restarted(position, playlist, first, end) => {
                 observed.restarted = true;
@@ -124,7 +126,11 @@ impl Plan {
             }
             Some(position) => {
                 let count = first.saturating_sub(position.sequence);
-                self.drop_next(count, "it left the source's window before it was fetched", &mut observed.lost);
+                self.drop_next(
+                    count,
+                    "it left the source's window before it was fetched",
+                    &mut observed.lost,
+                );
             }
         }
         observed.advanced = end > self.listed_end;

@@ -107,8 +107,11 @@ mod tests {
 
     #[test]
     fn the_highest_bandwidth_is_taken_and_the_first_of_equals() {
-        let variants = [("a", 1), ("b", 3), ("c", 3), ("d", 2)]
-            .map(|(uri, bandwidth)| Variant { uri: uri.into(), bandwidth, ..Variant::default() });
+        let variants = [("a", 1), ("b", 3), ("c", 3), ("d", 2)].map(|(uri, bandwidth)| Variant {
+            uri: uri.into(),
+            bandwidth,
+            ..Variant::default()
+        });
         let playlist = MultivariantPlaylist { variants: variants.into(), ..MultivariantPlaylist::default() };
         assert_eq!(best_variant(&playlist), Some("b"));
         assert_eq!(best_variant(&MultivariantPlaylist::default()), None);

@@ -120,7 +120,7 @@ pub(super) async fn run(config: FetcherConfig, reporter: Reporter) {
         directory: config.directory,
         http: Http::new(config.limits, config.allow_private, Rc::clone(&pulse)),
         source: Source::new(config.source_url),
-        plan: Plan::new(config.start, config.resume),
+        plan: Plan::new(config.start, config.resume, config.lowest_number),
         health: Health::default(),
         downloader: Downloader::new(),
         retry: Retry::default(),

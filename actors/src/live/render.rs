@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use overdub_media::hls::{
-    ByteRange, Map, MediaPlaylist, MultivariantPlaylist, Rendition, RenditionKind, Segment, Variant, write_media,
-    write_multivariant,
+    ByteRange, Map, MediaPlaylist, MultivariantPlaylist, Rendition, RenditionKind, Segment, Variant,
+    write_media, write_multivariant,
 };
 use overdub_media::mp4::{TrackConfig, codecs};
 use overdub_media::time::rescale;
@@ -62,8 +62,13 @@ impl<'a> Window<'a> {
         let newest_first = listing.batches.iter().rev().flat_map(|ListedBatch { batch, listed }| {
             (0..*listed).rev().map(|index| WindowSegment { batch, index })
         });
-        let target_duration_s =
-            listing.batches.iter().filter(|b| b.listed > 0).map(|b| b.batch.target_duration_s).max().unwrap_or(1);
+        let target_duration_s = listing
+            .batches
+            .iter()
+            .filter(|b| b.listed > 0)
+            .map(|b| b.batch.target_duration_s)
+            .max()
+            .unwrap_or(1);
         let most_us = playlist_window_90k(target_duration_s) / 9 * 100;
         let (mut total_us, mut segments) = (0, Vec::new());
         for segment in newest_first {
@@ -145,7 +150,13 @@ fn rendition_segment(listed: &WindowSegment<'_>, name: &str) -> Segment {
 }
 
 /// A cut as a segment; a gap where the batch has nothing of the track.
-fn segment(listed: &WindowSegment<'_>, cut: Option<&Cut>, timescale: u32, track: &str, file: &str) -> Segment {
+fn segment(
+    listed: &WindowSegment<'_>,
+    cut: Option<&Cut>,
+    timescale: u32,
+    track: &str,
+    file: &str,
+) -> Segment {
     let uri = format!("batch-{}/{file}", listed.batch.batch);
     let Some(cut) = cut.filter(|cut| cut.len > 0) else {
         return Segment { uri, duration_us: listed.duration_us(), gap: true, ..Segment::default() };
@@ -226,7 +237,8 @@ fn bandwidths(window: &Window<'_>) -> (u64, u64) {
         let media = &segment.batch.media;
         let video = media.video.as_ref().and_then(|v| v.cuts.get(segment.index)).map_or(0, |cut| cut.len);
         let original = media.audio.as_ref().and_then(|a| a.cuts.get(segment.index)).map_or(0, |cut| cut.len);
-        let fitted = segment.batch.renditions.iter().filter_map(|r| r.cuts.get(segment.index)).map(|cut| cut.len);
+        let fitted =
+            segment.batch.renditions.iter().filter_map(|r| r.cuts.get(segment.index)).map(|cut| cut.len);
         let bytes = video + fitted.max().unwrap_or(0).max(original);
         let duration_us = segment.duration_us().max(1).unsigned_abs();
         peak = peak.max(bytes * 8 * 1_000_000 / duration_us);

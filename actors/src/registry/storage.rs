@@ -11,11 +11,17 @@ pub(super) async fn measure(files: Vec<StreamFiles>) -> Result<StorageView, Requ
 }
 
 /// Measures as if the batches' folders were gone already.
-pub(super) async fn measure_without(files: StreamFiles, batches: Vec<u64>) -> Result<StorageView, RequestError> {
+pub(super) async fn measure_without(
+    files: StreamFiles,
+    batches: Vec<u64>,
+) -> Result<StorageView, RequestError> {
     measure_leaving_out(vec![files], batches).await
 }
 
-async fn measure_leaving_out(files: Vec<StreamFiles>, batches: Vec<u64>) -> Result<StorageView, RequestError> {
+async fn measure_leaving_out(
+    files: Vec<StreamFiles>,
+    batches: Vec<u64>,
+) -> Result<StorageView, RequestError> {
     let work = move || -> io::Result<StorageView> {
         let mut view = StorageView::default();
         for files in &files {

@@ -67,7 +67,8 @@ fn silence(audio: &AudioMedia) -> Result<Bytes, String> {
 
 /// The original's access units, moved from zero to their place on the output timeline.
 fn read_slot(path: &Path, audio: &AudioMedia) -> Result<Vec<AudioSample>, String> {
-    let bytes = std::fs::read(path).map(Bytes::from).map_err(|error| format!("{}: {error}", path.display()))?;
+    let bytes =
+        std::fs::read(path).map(Bytes::from).map_err(|error| format!("{}: {error}", path.display()))?;
     let file = mp4::read_file(&bytes).map_err(|error| format!("{}: {error}", path.display()))?;
     let samples: Vec<AudioSample> = file
         .tracks

@@ -26,7 +26,8 @@ pub(super) struct Units {
 }
 
 pub(super) fn read(path: &Path, slot: &AudioConfig) -> Result<Received, String> {
-    let bytes = std::fs::read(path).map(Bytes::from).map_err(|error| format!("{}: {error}", path.display()))?;
+    let bytes =
+        std::fs::read(path).map(Bytes::from).map_err(|error| format!("{}: {error}", path.display()))?;
     if bytes.len() > 7 && bytes[0] == 0xff && bytes[1] & 0xf6 == 0xf0 {
         return Ok(read_adts(&bytes, slot));
     }

@@ -144,13 +144,14 @@ impl StreamSupervisor {
             }
             None => {
                 let Some(publisher) = &self.children.hls else { return };
-                let listed = record.renditions.iter().zip(&self.settings().renditions).map(|(own, settings)| {
-                    ListedRendition {
-                        name: own.name.clone(),
-                        language: settings.language.clone(),
-                        cuts: own.audio_cuts.clone(),
-                    }
-                });
+                let listed =
+                    record.renditions.iter().zip(&self.settings().renditions).map(|(own, settings)| {
+                        ListedRendition {
+                            name: own.name.clone(),
+                            language: settings.language.clone(),
+                            cuts: own.audio_cuts.clone(),
+                        }
+                    });
                 publisher.do_send(ListBatch {
                     batch,
                     clock,
@@ -220,7 +221,13 @@ impl StreamSupervisor {
             }
             Note::LateReply { batch, rendition, late_us } => {
                 let late_ms = late_us / 1000;
-                tracing::warn!(stream, batch, rendition = &*rendition, late_ms, "a reply came after its deadline");
+                tracing::warn!(
+                    stream,
+                    batch,
+                    rendition = &*rendition,
+                    late_ms,
+                    "a reply came after its deadline"
+                );
                 self.metrics.stray_replies.with_label_values(&[stream, &rendition, "late"]).inc();
             }
             Note::Processed { batch, rendition } => {

@@ -116,7 +116,8 @@ impl StreamSupervisor {
         let generations: Vec<(ChildId, u32)> =
             self.children.vitals.iter().map(|(child, vitals)| (child.clone(), vitals.generation)).collect();
         let escalated_at = self.children.escalated_at;
-        self.children = Children { escalated_at, ..Children::default() };
+        self.children = Children::default();
+        self.children.escalated_at = escalated_at;
         // Generations go on, so that a report of the dead is known as such.
         for (child, generation) in generations {
             self.children.vitals.insert(child, Vitals { generation, ..Vitals::default() });
@@ -267,7 +268,9 @@ impl StreamSupervisor {
 
     fn child_failed(&mut self, child: &ChildId, generation: u32, fault: StageFault, ctx: &mut Context<Self>) {
         let Some(vitals) = self.children.vitals.get_mut(child) else { return };
-        if vitals.generation != generation || !matches!(self.lifecycle, Lifecycle::Running | Lifecycle::Draining(_)) {
+        if vitals.generation != generation
+            || !matches!(self.lifecycle, Lifecycle::Running | Lifecycle::Draining(_))
+        {
             return;
         }
         if matches!(self.lifecycle, Lifecycle::Draining(_)) && fault == StageFault::Ended {

@@ -89,9 +89,13 @@ impl StreamSupervisor {
     fn judged(&self) -> (StreamState, Option<String>) {
         match &self.lifecycle {
             Lifecycle::Stopped => (StreamState::Stopped, Some("not wanted to run".to_owned())),
-            Lifecycle::Ended => (StreamState::Ended, Some("the source has ended and all has aired".to_owned())),
+            Lifecycle::Ended => {
+                (StreamState::Ended, Some("the source has ended and all has aired".to_owned()))
+            }
             Lifecycle::Failed { reason } => (StreamState::Failed, Some(reason.clone())),
-            Lifecycle::Draining(_) => (StreamState::Stopping, Some("batches in flight are finished".to_owned())),
+            Lifecycle::Draining(_) => {
+                (StreamState::Stopping, Some("batches in flight are finished".to_owned()))
+            }
             Lifecycle::Running => match (&self.condition.source_fault, self.condition.source_seen) {
                 (Some(fault), _) => (StreamState::Waiting, Some(format!("source: {fault}"))),
                 (None, false) => (StreamState::Starting, Some("the source is being reached".to_owned())),

@@ -293,7 +293,8 @@ impl Handler<StartRun> for StreamSupervisor {
         self.stream.ended = false;
         self.put_stream().map_err(|error| RequestError::Storage(error.to_string()))?;
         self.last_error = None;
-        let (header, batches) = (self.ledger.header().clone(), self.ledger.batches().values().cloned().collect());
+        let (header, batches) =
+            (self.ledger.header().clone(), self.ledger.batches().values().cloned().collect());
         self.ledger = Ledger::new(ledger_plan(self.settings(), &self.tree), header, batches);
         self.lifecycle = Lifecycle::Running;
         self.after_flush(ctx, |this, ctx| this.begin_run(ctx));

@@ -27,9 +27,16 @@ impl Handler<Report> for StreamSupervisor {
             (_, ChildEvent::Demuxer(event)) => self.demuxer_said(event, ctx),
             (ChildId::ProcessorLink(name), ChildEvent::Link(event)) => self.link_said(&name, event, ctx),
             (ChildId::Remuxer(name), ChildEvent::Remuxer(event)) => self.remuxer_said(&name, event, ctx),
-            (ChildId::Publisher(name), ChildEvent::Publisher(event)) => self.publisher_said(&name, event, ctx),
+            (ChildId::Publisher(name), ChildEvent::Publisher(event)) => {
+                self.publisher_said(&name, event, ctx)
+            }
             (child, event) => {
-                tracing::warn!(stream = self.id(), actor = child.name(), ?event, "an event from the wrong child");
+                tracing::warn!(
+                    stream = self.id(),
+                    actor = child.name(),
+                    ?event,
+                    "an event from the wrong child"
+                );
             }
         }
         self.refresh_condition();

@@ -114,7 +114,13 @@ impl StreamSupervisor {
 
     pub(super) fn batch_views(&self, limit: usize, before: Option<u64>) -> Vec<BatchView> {
         let range = ..before.unwrap_or(u64::MAX);
-        self.ledger.batches().range(range).rev().take(limit).map(|(_, batch)| self.batch_view(batch)).collect()
+        self.ledger
+            .batches()
+            .range(range)
+            .rev()
+            .take(limit)
+            .map(|(_, batch)| self.batch_view(batch))
+            .collect()
     }
 
     fn batch_view(&self, batch: &BatchRecord) -> BatchView {

@@ -230,6 +230,7 @@ fn renditions_exclude_the_plain_fields() {
     for field in ["audioProcessorUrl", "srsRtmpUrl"] {
         let error = only_error(json!({ "renditions": [{ "name": "a" }], field: "ws://x" }));
         assert_eq!(error.field, field);
+        assert!(error.message.contains("beside renditions"), "{}", error.message);
     }
 }
 

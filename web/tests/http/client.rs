@@ -59,13 +59,22 @@ impl Service {
     }
 
     pub fn with(settings: WebSettings) -> Self {
-        let (fake, addr) = FakeRegistry::start();
+        Self::launch(settings, Deadlines::default())
+    }
+
+    /// One that does not wait long for its registry, for tests in which that one is mute.
+    pub fn impatient() -> Self {
         let short = Deadlines {
             query: Duration::from_millis(200),
             command: Duration::from_millis(300),
             drain: Duration::from_millis(400),
         };
-        let registry = Registry::new(&addr).with_deadlines(short);
+        Self::launch(WebSettings::default(), short)
+    }
+
+    fn launch(settings: WebSettings, deadlines: Deadlines) -> Self {
+        let (fake, addr) = FakeRegistry::start();
+        let registry = Registry::new(&addr).with_deadlines(deadlines);
         let settings = WebSettings { port: 0, workers: 1, ..settings };
         let (server, address) = overdub_web::server(registry, settings).unwrap();
         let handle = server.handle();

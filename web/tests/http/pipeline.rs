@@ -163,7 +163,7 @@ async fn storage_is_told_and_cleaned() {
 
 #[actix_rt::test]
 async fn a_registry_in_trouble_is_told_from_a_wrong_request() {
-    let service = Service::start();
+    let service = Service::impatient();
     service.fake.add("news", |_| {});
     service.fake.set_mood(Mood::ShuttingDown);
     let answer = service.post("/api/pipeline/start", &start_body()).await;

@@ -136,7 +136,7 @@ async fn a_port_that_is_taken_is_an_error_and_not_a_panic() {
 
 #[actix_rt::test]
 async fn stopping_lets_an_answer_under_way_finish_and_frees_the_port() {
-    let service = Service::start();
+    let service = Service::impatient();
     service.fake.add("news", |_| {});
     service.fake.set_mood(crate::fake::Mood::Mute);
     let body = json!({ "streamId": "news" });
@@ -149,6 +149,18 @@ async fn stopping_lets_an_answer_under_way_finish_and_frees_the_port() {
     });
     answer.problem(503);
     assert!(tokio::net::TcpStream::connect(service.address).await.is_err());
+}
+
+#[actix_rt::test]
+async fn an_idle_connection_does_not_hold_up_the_stop() {
+    let service = Service::start();
+    let mut stream = tokio::net::TcpStream::connect(service.address).await.unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut some = [0; 16];
+    stream.read_exact(&mut some).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    service.stop().await;
+    assert!(begun.elapsed().as_secs() < 3, "{:?}", begun.elapsed());
 }
 
 #[actix_rt::test]

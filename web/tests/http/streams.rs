@@ -146,7 +146,7 @@ async fn unknown_paths_and_methods_are_told_apart() {
 
 #[actix_rt::test]
 async fn readiness_follows_the_registry_and_health_does_not() {
-    let service = Service::start();
+    let service = Service::impatient();
     assert_eq!(service.get("/readyz").await.json(), json!({ "ready": true }));
     service.fake.with(|state| state.ready = false);
     let answer = service.get("/readyz").await;
@@ -182,7 +182,7 @@ async fn metrics_show_what_is_registered_and_count_requests_by_pattern() {
 
 #[actix_rt::test]
 async fn the_page_lists_streams_and_lets_nothing_be_injected() {
-    let service = Service::start();
+    let service = Service::impatient();
     service.fake.add("news", |view| view.reason = Some("<script>alert(1)</script>".to_owned()));
     let page = service.get("/").await;
     assert!(page.header("content-type").unwrap().starts_with("text/html"));

@@ -17,11 +17,11 @@ fn window(run: &str, first: u64, count: u64) -> MediaPlaylist {
 }
 
 fn fresh(start: StartAt) -> Plan {
-    Plan::new(start, None)
+    Plan::new(start, None, 0)
 }
 
 fn resumed(next_media_sequence: u64, next_number: u64) -> Plan {
-    Plan::new(StartAt::Live, Some(ResumeAt { next_media_sequence, next_number }))
+    Plan::new(StartAt::Live, Some(ResumeAt { next_media_sequence, next_number }), 0)
 }
 
 /// Stores everything listed; returns media sequence and number of each.
@@ -123,7 +123,10 @@ fn a_great_loss_is_named_in_bounded_events() {
     let mut plan = resumed(0, 7);
     let observed = plan.observe(&window("a", 50_000, 3));
     assert_eq!(observed.lost.len() as u64, MAX_LOSSES);
-    assert_eq!(observed.lost.last().map(|lost| lost.reason.as_str()), Some("it left the source's window before it was fetched, as 40000 after it"));
+    assert_eq!(
+        observed.lost.last().map(|lost| lost.reason.as_str()),
+        Some("it left the source's window before it was fetched, as 40000 after it")
+    );
     assert_eq!(drain(&mut plan)[0], (50_000, 50_007));
 }
 
@@ -231,7 +234,7 @@ proptest! {
         resume in proptest::option::of((0u64..50, 0u64..50)),
     ) {
         let resume = resume.map(|(next_media_sequence, next_number)| ResumeAt { next_media_sequence, next_number });
-        let mut plan = Plan::new(StartAt::Live, resume);
+        let mut plan = Plan::new(StartAt::Live, resume, 0);
         let mut last_number = None;
         let mut next_sequence = None;
         for (run, first, count, take, lose) in steps {

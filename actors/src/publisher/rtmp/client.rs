@@ -146,7 +146,9 @@ async fn shake_hands(socket: &mut Socket) -> Result<BytesMut, LinkError> {
             Progress::NeedMore => match socket.read_buf(&mut input).await {
                 Ok(0) => return Err(LinkError::Closed),
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(LinkError::Closed),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    return Err(LinkError::Closed);
+                }
                 Err(error) => return Err(LinkError::Lost(error)),
             },
         }

@@ -42,11 +42,7 @@ struct Job {
 }
 
 /// Publishes until the output has been finished, or nobody listens any more.
-pub async fn run(
-    config: RtmpPublisherConfig,
-    reporter: Reporter,
-    mut commands: UnboundedReceiver<Command>,
-) {
+pub async fn run(config: RtmpPublisherConfig, reporter: Reporter, mut commands: UnboundedReceiver<Command>) {
     let mut driver = Driver::new(&config, reporter);
     let mut alive = interval(ALIVE);
     alive.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -85,14 +85,19 @@ impl Target {
 
         let port_text = if port == default_port { String::new() } else { format!(":{port}") };
         let tc_url = format!("{}://{written_host}{port_text}/{application}", url.scheme());
-        let mut secrets: Vec<String> = [Some(key.as_str()), key.split('?').next(), url.query(), url.password()]
-            .into_iter()
-            .chain([Some(url.username())])
-            .flatten()
-            .chain(url.query().into_iter().flat_map(|query| query.split('&').filter_map(|q| q.split('=').nth(1))))
-            .filter(|secret| !secret.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let mut secrets: Vec<String> =
+            [Some(key.as_str()), key.split('?').next(), url.query(), url.password()]
+                .into_iter()
+                .chain([Some(url.username())])
+                .flatten()
+                .chain(
+                    url.query()
+                        .into_iter()
+                        .flat_map(|query| query.split('&').filter_map(|q| q.split('=').nth(1))),
+                )
+                .filter(|secret| !secret.is_empty())
+                .map(str::to_owned)
+                .collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.dedup();
         Ok(Self { tls, host, port, application, key, tc_url, shown: redact_url(text), secrets })
@@ -148,7 +153,14 @@ mod tests {
 
     #[test]
     fn what_is_no_output_is_said_without_repeating_it() {
-        for bad in ["rtmp://h/secret", "rtmp://h/", "rtmp://h", "rtmp://h/live/", "rtmp://h//secret", "rtmp://h/?a=1"] {
+        for bad in [
+            "rtmp://h/secret",
+            "rtmp://h/",
+            "rtmp://h",
+            "rtmp://h/live/",
+            "rtmp://h//secret",
+            "rtmp://h/?a=1",
+        ] {
             assert_eq!(Target::parse(bad), Err(TargetError::NoKey), "{bad}");
         }
         for bad in ["http://h/live/secret", "secret", "rtmp:///live/secret", "rtmp://h:99999/live/secret"] {

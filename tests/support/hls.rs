@@ -61,6 +61,13 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// Writes init section and segments as one file; other segments than those of `sequences` stay out.
+    pub fn write_some(&self, path: &Path, sequences: std::ops::RangeInclusive<u64>) -> Result<PathBuf> {
+        let mut some = self.clone();
+        some.entries.retain(|(entry, _, _)| sequences.contains(&entry.sequence));
+        some.write(path)
+    }
+
     /// Writes init section and segments as one file.
     pub fn write(&self, path: &Path) -> Result<PathBuf> {
         let mut bytes: Vec<u8> = self.inits.values().flatten().copied().collect();
@@ -78,7 +85,8 @@ impl Recorded {
     }
 }
 
-/// Everything seen: media playlists by name (`video`, or the audio rendition's NAME), and what was wrong.
+/// Everything seen: media playlists by name (`video`, or the audio rendition's NAME; `source` where the URL is
+/// a media playlist itself), and what was wrong.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     /// By name.
@@ -96,7 +104,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches the multivariant playlist at `url`, from whenever it is there.
+    /// Watches the playlist at `url`, and those that it names, from whenever it is there.
     pub fn start(url: &str) -> Self {
         let url = Arc::new(Mutex::new(url.to_owned()));
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -140,7 +148,13 @@ async fn round(url: &str, seen: &Mutex<Seen>) {
         return;
     }
     let Ok(base) = Url::parse(url) else { return };
-    for (name, uri) in media_playlists(&answer.text()) {
+    let text = answer.text();
+    let named = if text.contains("#EXTINF") {
+        vec![("source".to_owned(), url.to_owned())]
+    } else {
+        media_playlists(&text)
+    };
+    for (name, uri) in named {
         let Ok(url) = base.join(&uri) else {
             seen.lock().unwrap().faults.push(format!("{name}: '{uri}' is no address"));
             continue;

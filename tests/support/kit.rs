@@ -13,11 +13,13 @@
 //! | [`overdub`] | the program under test and its API |
 //! | [`hls`] | watches an HLS output live and keeps what it lists |
 //! | [`time`] | times as text |
+//! | [`air`] | the air clock of a stream, over time |
 //! | [`packets`] | packet lists of media files, as ffprobe sees them |
 //! | [`compare`] | whether an output carries a source's packets unaltered |
 //!
 //! Nothing here uses the program's own parsers: what it gets wrong, they would get wrong too.
 
+pub mod air;
 pub mod compare;
 pub mod hls;
 pub mod http;

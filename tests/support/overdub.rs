@@ -100,6 +100,30 @@ impl Overdub {
         format!("{}/live/{id}/index.m3u8", self.base)
     }
 
+    /// Resident memory, bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|rest| rest.split_whitespace().next()).and_then(|kib| kib.parse::<u64>().ok());
+        kib.expect("VmRSS of a running process") * 1024
+    }
+
+    /// Files below the storage that are half written: temporary ones, segments that are no whole packets,
+    /// MP4 files that end within a box.
+    pub fn half_written(&self) -> Vec<PathBuf> {
+        let whole = |path: &PathBuf| {
+            let data = std::fs::read(path).unwrap_or_default();
+            if path.extension().is_some_and(|extension| extension == "ts") {
+                !data.is_empty() && data.len() % 188 == 0
+            } else {
+                ends_with_a_box(&data)
+            }
+        };
+        let mut found = self.files_ending_in(&[".tmp", ".part"]);
+        found.extend(self.files_ending_in(&[".ts", ".fmp4"]).into_iter().filter(|path| !whole(path)));
+        found
+    }
+
     /// Files below the storage whose names end in one of `endings`.
     pub fn files_ending_in(&self, endings: &[&str]) -> Vec<PathBuf> {
         let mut folders = vec![self.storage.clone()];
@@ -115,4 +139,15 @@ impl Overdub {
         }
         found
     }
+}
+
+/// Whether top-level boxes (ISO/IEC 14496-12 4.2) fill the file to its end.
+fn ends_with_a_box(mut data: &[u8]) -> bool {
+    while let Some(size) = data.first_chunk::<4>().map(|size| u32::from_be_bytes(*size) as usize) {
+        match data.get(size..) {
+            Some(rest) if size >= 8 => data = rest,
+            _ => return false,
+        }
+    }
+    data.is_empty()
 }

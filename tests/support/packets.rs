@@ -36,6 +36,18 @@ pub struct Track {
     pub packets: Vec<Packet>,
 }
 
+impl Track {
+    /// The same without its first `count` packets.
+    pub fn after(&self, count: usize) -> Self {
+        Self { per_second: self.per_second, packets: self.packets[count.min(self.packets.len())..].to_vec() }
+    }
+}
+
+/// Both tracks of a file.
+pub async fn read_both(path: &Path) -> Result<(Track, Track)> {
+    Ok((read(path, Kind::Video).await?, read(path, Kind::Audio).await?))
+}
+
 /// Reads a track of an MPEG-TS, FLV or MP4 file.
 pub async fn read(path: &Path, kind: Kind) -> Result<Track> {
     let selected = match kind {

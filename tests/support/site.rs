@@ -14,6 +14,8 @@ pub enum Reply {
     Whole(u16, &'static str, Vec<u8>),
     /// Status 200 and a body that never ends.
     Endless(&'static str),
+    /// A redirect to this URL.
+    Redirect(String),
     /// Nothing, with the connection kept open.
     Silence,
 }
@@ -106,7 +108,7 @@ async fn serve(
             head.push(byte[0]);
         }
         let head = String::from_utf8_lossy(&head);
-        let head_asks_to_close = head.to_ascii_lowercase().contains("\r\nconnection: close\r\n");
+        let close = head.to_ascii_lowercase().contains("\r\nconnection: close\r\n");
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
         requests.lock().unwrap().push(path.clone());
         let reply = handler.lock().unwrap()(path.split('?').next().unwrap_or_default());
@@ -118,9 +120,10 @@ async fn serve(
                 );
                 stream.write_all(head.as_bytes()).await?;
                 stream.write_all(&body).await?;
-                if head_asks_to_close {
-                    return Ok(());
-                }
+            }
+            Reply::Redirect(url) => {
+                let head = format!("HTTP/1.1 302 -\r\nlocation: {url}\r\ncontent-length: 0\r\n\r\n");
+                stream.write_all(head.as_bytes()).await?;
             }
             Reply::Endless(content_type) => {
                 let head = format!("HTTP/1.1 200 -\r\ncontent-type: {content_type}\r\n\r\n#EXTM3U\n");
@@ -132,6 +135,9 @@ async fn serve(
             Reply::Silence => loop {
                 tokio::time::sleep(Duration::from_secs(3600)).await;
             },
+        }
+        if close {
+            return Ok(());
         }
     }
 }

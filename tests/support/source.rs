@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use super::process::{self, Process};
 use super::site::{Reply, Site};
-use super::{Result, corpus, root, wait};
+use super::{Result, corpus, hls, root, wait};
 
 /// The film of the corpus (B-frames, speech), looped by FFmpeg as a sliding window of six segments.
 ///
@@ -68,6 +68,15 @@ impl LoopedFilm {
     /// Whether the last segment has been made.
     pub fn has_ended(&mut self) -> bool {
         !self.ffmpeg.running()
+    }
+
+    /// PROGRAM-DATE-TIME of the playlist's first segment, which must still be segment 0.
+    pub fn program_date_time_us(&self) -> Result<i64> {
+        let text = std::fs::read_to_string(self.folder.join("live.m3u8"))?;
+        let url = url::Url::parse(&self.url())?;
+        let playlist = hls::parse(&text, &url)?;
+        let first = playlist.entries.first().filter(|entry| entry.sequence == 0);
+        Ok(first.and_then(|entry| entry.date_time_us).ok_or("segment 0 is no longer listed, or bears no date")?)
     }
 
     /// Segments `first` to `last` in one file.

@@ -55,6 +55,7 @@ fn config(url: &str) -> FetcherConfig {
         source_url: url.parse().expect("a URL"),
         directory: PathBuf::new(),
         resume: None,
+        lowest_number: 0,
         start: StartAt::Window,
         limits: limits(),
         allow_private: true,

@@ -1,0 +1,13 @@
+//! The assembler: small streams made here, hostile bytes, and FFmpeg as an oracle over real transport streams,
+//! packet by packet.
+//!
+//! The last needs `ffmpeg` and `ffprobe`, and the media corpus (`OVERDUB_CORPUS`, or `../shared/media` beside the
+//! repository); what is missing is said and skipped.
+
+mod corpus;
+mod ffmpeg;
+mod generated;
+mod hostile;
+mod mux;
+mod scenarios;
+mod support;

@@ -4,6 +4,8 @@
 //! The last needs `ffmpeg` and `ffprobe`, and the media corpus (`OVERDUB_CORPUS`, or `../shared/media` beside the
 //! repository); what is missing is said and skipped.
 
+#![expect(clippy::unwrap_used, reason = "all of this is tests and their kit")]
+
 mod corpus;
 mod ffmpeg;
 mod generated;

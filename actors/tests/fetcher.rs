@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler};
+use futures_util::future::join_all;
 use overdub_actors::fetcher::{FetchLimits, Fetcher, FetcherConfig, ResumeAt};
 use overdub_actors::messages::{ChildEvent, ChildId, FetcherEvent, Report, Reporter, StoredSegment};
 use overdub_actors::settings::{StartAt, StreamId};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
 #[path = "fetcher/server.rs"]
@@ -91,8 +93,9 @@ impl Run {
 
     /// The next event.
     async fn next(&mut self) -> &FetcherEvent {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let report = tokio::time::timeout(PATIENCE, self.reports.recv()).await;
+            let report = tokio::time::timeout_at(deadline, self.reports.recv()).await;
             let Ok(Some(report)) = report else { panic!("nothing more was said after {:?}", self.said) };
             assert_eq!((&report.child, report.generation), (&ChildId::Fetcher, 3));
             match report.event {
@@ -266,7 +269,8 @@ async fn each_bad_source_is_called_by_its_name_once_and_recovers() {
         (Answer::Silence, "no answer for 1 s"),
         (Answer::Raw(b"SSH-2.0-OpenSSH\r\n\r\n"), "answer is not HTTP"),
     ];
-    for (answer, expected) in cases {
+    // Side by side: some of them take their time.
+    let checks = cases.map(|(answer, expected)| async move {
         let server = Server::start().await;
         serve_segments(&server, "a", 0..1);
         server.answer(
@@ -280,7 +284,8 @@ async fn each_bad_source_is_called_by_its_name_once_and_recovers() {
         assert_eq!(reason, expected);
         assert!(matches!(recovered, FetcherEvent::SourceRecovered), "{:?}", run.said);
         assert_eq!(run.numbers_stored(), [(0, 0)]);
-    }
+    });
+    join_all(checks).await;
 }
 
 #[actix::test]
@@ -290,6 +295,12 @@ async fn a_source_that_is_not_there_is_tried_again_until_it_is() {
     assert_eq!(run.failed().await, "connection refused");
     let mut run = Run::of(config("http://no-such-host.invalid/live.m3u8"));
     assert_eq!(run.failed().await, "host name does not resolve");
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let mut run = Run::of(config(&format!("https://{}/", plain.local_addr().expect("a bound address"))));
+    let (mut stream, _) = plain.accept().await.expect("a connection");
+    stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("a write");
+    let reason = run.failed().await;
+    assert!(reason.starts_with("TLS failed: "), "{reason}");
     server.answer("/loop.m3u8", [Answer::Redirect("/loop.m3u8".into())]);
     let mut run = Run::of(config(&server.url("/loop.m3u8")));
     assert_eq!(run.failed().await, "more than 5 redirects");
@@ -352,8 +363,25 @@ async fn a_segment_that_stays_away_is_lost_with_its_reason_and_the_next_goes_on(
 }
 
 #[actix::test]
+async fn a_segment_is_not_lost_because_the_whole_source_was_away() {
+    let server = Server::start().await;
+    let away = Answer::Status("503 Service Unavailable");
+    let [a, b, c] = [away.clone(), away.clone(), away.clone()];
+    server.answer("/a0.ts", [a, b, c, Answer::Ok(packets(0))]);
+    let listed = Answer::Ok(playlist("a", 0..1).into_bytes());
+    server.answer("/live.m3u8", [listed.clone(), away.clone(), away.clone(), away, listed]);
+    let mut run = Run::of(config(&server.url("/live.m3u8")));
+    assert_eq!(run.stored().await.number, 0);
+    assert!(
+        !run.said.iter().any(|event| matches!(event, FetcherEvent::SegmentLost { .. })),
+        "{:?}",
+        run.said
+    );
+}
+
+#[actix::test]
 async fn hostile_segments_leave_no_file() {
-    for (answer, reason) in [
+    let cases = [
         (Answer::Endless, "segment is larger than 100000 bytes"),
         (Answer::Stall { length: 10_000, bytes: packets(0) }, "no data for 1 s"),
         (Answer::Ok(b" <!doctype HTML>".to_vec()), "segment is a web page"),
@@ -363,7 +391,8 @@ async fn hostile_segments_leave_no_file() {
             Answer::Raw(b"HTTP/1.1 200 OK\r\n\r\nno length"),
             "answer bears neither Content-Length nor chunks, so its end cannot be known",
         ),
-    ] {
+    ];
+    let checks = cases.map(|(answer, reason)| async move {
         let server = Server::start().await;
         serve_segments(&server, "a", 0..2);
         server.answer("/a0.ts", [answer]);
@@ -373,7 +402,8 @@ async fn hostile_segments_leave_no_file() {
         assert_eq!(run.lost().await.2, reason);
         run.ended().await;
         assert_eq!(run.files(), ["segment-1.ts"]);
-    }
+    });
+    join_all(checks).await;
 }
 
 #[actix::test]

@@ -123,7 +123,10 @@ impl Http {
         let mut url = url.clone();
         for _ in 0..=self.limits.redirects {
             self.check(&url)?;
-            let response = self.send(&url, range, deadline).await?;
+            let response = self
+                .send(&url, range, deadline)
+                .await?
+                .ok_or(FetchError::TooSlow { subject, limit: total })?;
             if is_redirect(response.status()) {
                 let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
                 url = location.and_then(|location| url.join(location).ok()).ok_or(FetchError::BadRedirect)?;
@@ -168,12 +171,13 @@ impl Http {
         Ok(())
     }
 
+    /// The head of the answer; none where the deadline came first.
     async fn send(
         &mut self,
         url: &Url,
         range: Option<ByteRange>,
         deadline: Instant,
-    ) -> Result<ClientResponse, FetchError> {
+    ) -> Result<Option<ClientResponse>, FetchError> {
         self.authorities.insert(url.authority().to_owned());
         if self.authorities.len() > MAX_AUTHORITIES {
             self.authorities.clear();
@@ -181,11 +185,12 @@ impl Http {
         }
         let mut again = true;
         loop {
-            let wait = self.limits.header_timeout.min(deadline.saturating_duration_since(Instant::now()));
-            let answer = self.pulse.within(wait, self.request(url, range).send()).await;
-            match answer {
+            let (wait, left) =
+                (self.limits.header_timeout, deadline.saturating_duration_since(Instant::now()));
+            match self.pulse.within(wait.min(left), self.request(url, range).send()).await {
+                None if left < wait => return Ok(None),
                 None => return Err(FetchError::NoAnswer(wait)),
-                Some(Ok(response)) => return Ok(response),
+                Some(Ok(response)) => return Ok(Some(response)),
                 // The server may have closed a kept connection just as it was used again.
                 Some(Err(error)) if again && is_stale(&error) => again = false,
                 Some(Err(error)) => return Err(classify(error)),
@@ -225,7 +230,8 @@ fn client(limits: &FetchLimits, allow_private: bool, ends: &Ends) -> Client {
         });
     let connector = Connector::new()
         .connector(connect)
-        .timeout(limits.header_timeout)
+        // Shorter than the wait for the head, so that a host that does not answer at all is told apart.
+        .timeout(limits.header_timeout.mul_f64(0.9))
         .handshake_timeout(limits.header_timeout)
         // HTTP/2 buys nothing for one request at a time, and costs a window of megabytes.
         .max_http_version(Version::HTTP_11);
@@ -388,7 +394,9 @@ fn classify(error: SendRequestError) -> FetchError {
             .downcast::<PrivateAddress>()
             .map_or(FetchError::Dns, |private| FetchError::Private(*private)),
         SendRequestError::Connect(ConnectError::NoRecords) => FetchError::Dns,
-        SendRequestError::Connect(ConnectError::Timeout) => FetchError::Connection("timed out"),
+        SendRequestError::Connect(ConnectError::Timeout) | SendRequestError::Timeout => {
+            FetchError::Connection("timed out")
+        }
         SendRequestError::Connect(ConnectError::Disconnected) => {
             FetchError::Connection("closed without an answer")
         }

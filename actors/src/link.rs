@@ -5,11 +5,12 @@
 //! | [`codec`] | Engine.IO v4 and Socket.IO v5 packets, pure, for both ends |
 //! | [`fragments`] | the fragment protocol's events, pure |
 //! | [`sniff`] | what a reply's bytes are, pure |
+//! | [`frames`] | WebSocket frames by their first bytes, pure |
 //! | `book` | which batches are with the processor, pure |
 //! | `target` | the processor's URL, pure |
 //! | `wire` | the WebSocket: whole messages, bounded |
 //! | `dial`, `session` | one connection: its beginning, and its life |
-//! | `store` | replies to disk |
+//! | `load`, `store` | audio from disk, replies to disk |
 //!
 //! The actor takes commands into the book. A driver, a future of the actor's own context, connects for
 //! ever, and sends what the book says over whatever connection there is. So a command is never lost with a
@@ -22,6 +23,8 @@ mod book;
 pub mod codec;
 mod dial;
 pub mod fragments;
+pub mod frames;
+mod load;
 mod session;
 pub mod sniff;
 mod store;
@@ -33,7 +36,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, WrapFuture};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep};
 
@@ -46,6 +49,9 @@ use crate::settings::StreamId;
 
 /// A connection that lived this long was a good one: the next wait is a short one again.
 const GOOD_CONNECTION: Duration = Duration::from_secs(30);
+
+/// How often a link looks whether anybody is left who wants it.
+const ORPHAN_CHECK: Duration = Duration::from_secs(2);
 
 /// Longest reason of a disconnect, in bytes.
 const MAX_REASON_BYTES: usize = 300;
@@ -152,6 +158,12 @@ impl Actor for ProcessorLink {
             storing,
             limits: self.limits,
         };
+        // Futures of its own keep an actor alive when all its addresses are gone.
+        ctx.run_interval(ORPHAN_CHECK, |link, ctx| {
+            if !ctx.connected() || !link.reporter.recipient.connected() {
+                ctx.stop();
+            }
+        });
         ctx.spawn(store::run(replies, self.reporter.clone()).into_actor(self));
         ctx.spawn(drive(shared).into_actor(self));
     }

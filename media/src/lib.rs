@@ -18,9 +18,12 @@
 
 pub mod aac;
 pub mod assemble;
+pub mod counters;
 pub mod flv;
+pub mod h264;
 pub mod hls;
 pub mod mp4;
 pub mod rtmp;
 pub mod sample;
 pub mod time;
+pub mod ts;

@@ -1,11 +1,9 @@
 //! One connection's life: handshake, namespace, fragments out, replies in, until it is lost.
 
 use std::cell::RefCell;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -14,11 +12,12 @@ use super::book::{Book, Match};
 use super::codec::{self, Assembler, CodecError, Handshake, Incoming, Kind, Packet};
 use super::dial::{dial, timeout_reason};
 use super::fragments::{self, Reply};
+use super::load::{self, Loaded, Loading};
 use super::sniff;
 use super::store::Storing;
 use super::target::Target;
 use super::wire::{Step, Wire, WireError};
-use crate::messages::{ChildEvent, FragmentFault, LinkEvent, Reporter, SendFragment};
+use crate::messages::{ChildEvent, FragmentFault, LinkEvent, Reporter};
 
 /// Replies that match nothing, in a row, after which the connection is not worth having.
 const MAX_STRAYS: u32 = 1000;
@@ -100,8 +99,6 @@ struct Writing {
     written: u64,
 }
 
-type Loading = Pin<Box<dyn Future<Output = (SendFragment, Result<(String, Bytes), FragmentFault>)>>>;
-
 /// Opens a connection and joins the namespace, within the deadline.
 ///
 /// # Errors
@@ -170,7 +167,8 @@ impl<'a> Session<'a> {
             if loading.is_none() && self.writing.is_none() {
                 // One fragment at a time is in memory; the others wait on disk.
                 let next = self.shared.book.borrow_mut().take_next();
-                loading = next.map(|command| self.load(command));
+                let namespace = &self.shared.target.namespace;
+                loading = next.map(|command| load::start(namespace.clone(), command, self.limit));
             }
             let stall_at = self.writing.as_ref().map_or(self.ping_deadline, |writing| writing.deadline);
             let done = tokio::select! {
@@ -185,7 +183,7 @@ impl<'a> Session<'a> {
                     }
                     Err(error) => Err(error.into()),
                 },
-                loaded = poll_loading(&mut loading) => {
+                loaded = load::finish(&mut loading) => {
                     loading = None;
                     self.write(loaded)
                 }
@@ -199,26 +197,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Reads a batch's audio, off the arbiter's thread, unless it is larger than the server takes.
-    fn load(&self, command: SendFragment) -> Loading {
-        let namespace = self.shared.target.namespace.clone();
-        let limit = self.limit;
-        Box::pin(async move {
-            let loaded = load(&namespace, &command, limit).await;
-            (command, loaded)
-        })
-    }
-
-    fn write(
-        &mut self,
-        (command, loaded): (SendFragment, Result<(String, Bytes), FragmentFault>),
-    ) -> Result<(), Lost> {
-        let batch = command.batch;
+    fn write(&mut self, Loaded { batch, outcome }: Loaded) -> Result<(), Lost> {
         if !self.shared.book.borrow().is_wanted(batch) {
             return Ok(());
         }
-        let (header, audio) = match loaded {
-            Ok(loaded) => loaded,
+        let (header, audio) = match outcome {
+            Ok(outgoing) => outgoing,
             Err(fault) => {
                 self.shared.book.borrow_mut().give_up(batch);
                 self.tell(LinkEvent::FragmentFailed { batch, fault });
@@ -323,38 +307,6 @@ fn is_large(step: &Step) -> bool {
         Step::Text(message) | Step::Binary(message) => message.len() >= LARGE_MESSAGE_BYTES,
         Step::Flushed => true,
     }
-}
-
-/// Waits for what is being loaded; for ever while nothing is.
-async fn poll_loading(
-    loading: &mut Option<Loading>,
-) -> (SendFragment, Result<(String, Bytes), FragmentFault>) {
-    match loading {
-        Some(loading) => loading.as_mut().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn load(
-    namespace: &str,
-    command: &SendFragment,
-    limit: Option<u64>,
-) -> Result<(String, Bytes), FragmentFault> {
-    let path = &command.audio_path;
-    let fault = |what: String| FragmentFault::File { detail: format!("{}: {what}", path.display()) };
-    let header = fragments::encode_data(namespace, &command.fragment).map_err(|e| fault(e.to_string()))?;
-    // Servers hold every WebSocket message against their limit, and the audio is one by itself.
-    let check = |size: u64| match limit {
-        Some(limit) if size.max(header.len() as u64) > limit => {
-            Err(FragmentFault::TooLarge { size: size.max(header.len() as u64), limit })
-        }
-        _ => Ok(()),
-    };
-    let metadata = tokio::fs::metadata(path).await.map_err(|error| fault(error.to_string()))?;
-    check(metadata.len())?;
-    let audio = tokio::fs::read(path).await.map_err(|error| fault(error.to_string()))?;
-    check(audio.len() as u64)?;
-    Ok((header, audio.into()))
 }
 
 async fn decode(packet: Packet) -> Result<Option<Reply>, CodecError> {

@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Sink, Stream};
 
 use super::codec::MAX_MESSAGE_BYTES;
+use super::frames::Bounded;
 
 /// Answers (pongs, acknowledgements) that may wait for the other end to read, in bytes. One that asks
 /// without reading is not answered any more.
@@ -53,7 +54,7 @@ pub enum Step {
 
 /// A WebSocket connection, client side.
 pub struct Wire {
-    framed: Framed<Metered, ws::Codec>,
+    framed: Framed<Metered, Bounded>,
     partial: Option<(Kind, BytesMut)>,
     unflushed: bool,
     unread_answers: usize,
@@ -69,7 +70,7 @@ impl Wire {
     /// Takes over a connection whose handshake is done.
     #[must_use]
     pub fn new(framed: Framed<BoxedSocket, ws::Codec>) -> Self {
-        let framed = framed.into_map_io(|io| Metered { io, written: 0 });
+        let framed = framed.into_map_io(|io| Metered { io, written: 0 }).into_map_codec(Bounded);
         Self { framed, partial: None, unflushed: false, unread_answers: 0 }
     }
 
@@ -263,5 +264,109 @@ impl AsyncWrite for Metered {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_codec::{Decoder, Encoder};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    fn pair() -> (Wire, DuplexStream) {
+        let (ours, theirs) = duplex(16 * 1024);
+        let codec = ws::Codec::new().max_size(MAX_MESSAGE_BYTES).client_mode();
+        (Wire::new(Framed::new(Box::new(ours) as BoxedSocket, codec)), theirs)
+    }
+
+    /// What a server would put on the wire.
+    fn encoded(message: ws::Message) -> BytesMut {
+        let mut bytes = BytesMut::new();
+        ws::Codec::new().encode(message, &mut bytes).unwrap();
+        bytes
+    }
+
+    fn kept(wire: Wire) -> (usize, usize) {
+        let parts = wire.framed.into_parts();
+        (parts.write_buf.capacity(), parts.read_buf.capacity())
+    }
+
+    #[tokio::test]
+    async fn a_connection_at_rest_holds_no_media() {
+        let (mut wire, mut theirs) = pair();
+        let reader = tokio::spawn(async move {
+            let mut bytes = vec![0; 1 << 20];
+            theirs.read_exact(&mut bytes).await.unwrap();
+            theirs.write_all(&encoded(ws::Message::Binary(bytes.into()))).await.unwrap();
+            theirs
+        });
+        wire.send_binary(vec![7; 1 << 20].into()).unwrap();
+        assert!(matches!(wire.step().await, Ok(Step::Flushed)));
+        assert!(matches!(wire.step().await, Ok(Step::Binary(data)) if data.len() == 1 << 20));
+        let _theirs = reader.await.unwrap();
+        let (write, read) = kept(wire.trimmed());
+        assert!(write <= KEPT_BUFFER_BYTES && read <= KEPT_BUFFER_BYTES, "{write} {read}");
+    }
+
+    #[tokio::test]
+    async fn trimming_loses_nothing_that_was_read_or_queued() {
+        let (mut wire, mut theirs) = pair();
+        let two =
+            [encoded(ws::Message::Text("one".into())), encoded(ws::Message::Text("two".into()))].concat();
+        theirs.write_all(&two).await.unwrap();
+        assert!(matches!(wire.step().await, Ok(Step::Text(text)) if text == "one"));
+        wire.send_text("three".to_owned()).unwrap();
+        let mut wire = wire.trimmed();
+        assert!(matches!(wire.step().await, Ok(Step::Flushed)));
+        assert!(matches!(wire.step().await, Ok(Step::Text(text)) if text == "two"));
+        let mut bytes = BytesMut::new();
+        theirs.read_buf(&mut bytes).await.unwrap();
+        let frame = ws::Codec::new().decode(&mut bytes).unwrap();
+        assert_eq!(frame, Some(ws::Frame::Text("three".into())));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_pings_and_does_not_read_makes_nothing_grow() {
+        let (mut wire, mut theirs) = pair();
+        let flood = tokio::spawn(async move {
+            let ping = encoded(ws::Message::Ping(vec![b'x'; 125].into()));
+            for _ in 0..20_000 {
+                theirs.write_all(&ping).await.unwrap();
+            }
+            theirs.write_all(&encoded(ws::Message::Text("end".into()))).await.unwrap();
+            theirs
+        });
+        loop {
+            match wire.step().await.unwrap() {
+                Step::Flushed => {}
+                Step::Text(text) => break assert_eq!(text, "end"),
+                Step::Binary(_) => panic!("nothing binary was sent"),
+            }
+        }
+        let _theirs = flood.await.unwrap();
+        let (write, _) = kept(wire);
+        assert!(write <= 4 * MAX_UNREAD_ANSWERS, "{write}");
+    }
+
+    #[tokio::test]
+    async fn a_message_in_pieces_is_bounded_as_a_whole() {
+        let (mut wire, mut theirs) = pair();
+        let piece = Bytes::from(vec![0; 1 << 20]);
+        let flood = tokio::spawn(async move {
+            let mut codec = ws::Codec::new();
+            let mut item = ws::Item::FirstBinary(piece.clone());
+            loop {
+                let mut bytes = BytesMut::new();
+                codec.encode(ws::Message::Continuation(item), &mut bytes).unwrap();
+                if theirs.write_all(&bytes).await.is_err() {
+                    return;
+                }
+                item = ws::Item::Continue(piece.clone());
+            }
+        });
+        assert!(matches!(wire.step().await, Err(WireError::TooLarge)));
+        drop(wire);
+        flood.await.unwrap();
     }
 }

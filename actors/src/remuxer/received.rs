@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use overdub_media::aac;
+use overdub_media::aac::AdtsReader;
+use overdub_media::counters::Counters;
 use overdub_media::mp4::{self, TrackKind};
 use overdub_media::sample::AudioConfig;
 
@@ -68,12 +69,17 @@ fn read_mp4(bytes: &Bytes, slot: &AudioConfig) -> Received {
 }
 
 fn read_adts(bytes: &Bytes, slot: &AudioConfig) -> Received {
-    match aac::read_adts_file(bytes) {
-        Ok((config, units)) if same_parameters(&config, slot) => {
-            Received::Same(Units { data: units, priming_samples: 0 })
+    let (mut reader, mut counters, mut frames) = (AdtsReader::default(), Counters::default(), Vec::new());
+    reader.push(bytes, &mut counters, &mut frames);
+    reader.finish(&mut counters, &mut frames);
+    let Some(first) = frames.first() else { return Received::Other("ADTS without a frame".to_owned()) };
+    match first.params.config() {
+        Ok(config) if same_parameters(&config, slot) && frames.iter().all(|f| f.params == first.params) => {
+            let data = frames.into_iter().map(|frame| frame.data).collect();
+            Received::Same(Units { data, priming_samples: 0 })
         }
-        Ok((config, _)) => Received::Other(describe(&config)),
-        Err(error) => Received::Other(format!("ADTS that cannot be copied from: {error}")),
+        Ok(config) => Received::Other(describe(&config)),
+        Err(error) => Received::Other(error.to_string()),
     }
 }
 

@@ -135,7 +135,6 @@ fn metadata(configs: &Configs) -> Vec<(String, Value)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::UnixMicros;
 
     fn configs() -> Arc<Configs> {
         Arc::new(Configs {
@@ -159,7 +158,7 @@ mod tests {
         let timescale = if track == Track::Video { 90_000 } else { 48_000 };
         let data = Bytes::from_static(b"data");
         let sample = Sample { track, time, timescale, cts_offset, sync: true, data };
-        Departure { batch: 0, configs: configs.clone(), air: UnixMicros(0), sample }
+        Departure { configs: configs.clone(), sample }
     }
 
     fn kinds(messages: &[Message]) -> Vec<(u8, u32, u8)> {

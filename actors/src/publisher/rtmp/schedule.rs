@@ -54,12 +54,8 @@ pub struct Configs {
 /// One sample on its way out.
 #[derive(Debug)]
 pub struct Departure {
-    /// The batch it belongs to.
-    pub batch: u64,
-    /// That batch's configurations.
+    /// Its batch's configurations.
     pub configs: Arc<Configs>,
-    /// When it goes on air.
-    pub air: UnixMicros,
     /// It.
     pub sample: Sample,
 }
@@ -458,7 +454,7 @@ impl Schedule {
         batch.in_flight += 1;
         batch.last_air = batch.last_air.max(Some(air));
         self.in_flight.push(InFlight { batch: number, air });
-        Some(Departure { batch: number, configs: batch.configs.clone(), air, sample })
+        Some(Departure { configs: batch.configs.clone(), sample })
     }
 }
 

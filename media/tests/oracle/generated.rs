@@ -1,0 +1,1 @@
+//! Streams made by FFmpeg on the fly.

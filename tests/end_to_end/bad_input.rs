@@ -53,7 +53,16 @@ async fn a_request_that_is_wrong_gets_400_with_the_field_and_what_is_allowed() {
         assert_eq!(problem["field"], field, "{body}: {problem}");
         assert!(answer.text().to_lowercase().contains(allowed), "{body}: {problem} does not name {allowed}");
     }
-    for body in ["", "{", "[]", "null", "7", "\"s\"", "\u{feff}{}", &format!("{{\"streamId\":\"{}\"}}", "x".repeat(1 << 20))] {
+    for body in [
+        "",
+        "{",
+        "[]",
+        "null",
+        "7",
+        "\"s\"",
+        "\u{feff}{}",
+        &format!("{{\"streamId\":\"{}\"}}", "x".repeat(1 << 20)),
+    ] {
         for path in ["/api/streams", "/api/pipeline/start", "/api/pipeline/stop", "/api/storage/clean"] {
             let answer = overdub.send("POST", path, body.as_bytes()).await;
             let status = answer.status;
@@ -71,7 +80,11 @@ async fn a_source_that_answers_nonsense_is_named_and_heals() {
     let mut overdub = Overdub::start(folder.path()).await.unwrap();
     let cases: [(&str, fn() -> Reply, &[&str]); 5] = [
         ("missing", Reply::not_found, &["404"]),
-        ("html", || Reply::Whole(200, "text/html", b"<!DOCTYPE html><html>no</html>".to_vec()), &["playlist"]),
+        (
+            "html",
+            || Reply::Whole(200, "text/html", b"<!DOCTYPE html><html>no</html>".to_vec()),
+            &["playlist"],
+        ),
         ("empty", || Reply::Whole(200, "application/vnd.apple.mpegurl", Vec::new()), &["empty", "playlist"]),
         ("endless", || Reply::Endless("application/vnd.apple.mpegurl"), &["larger", "4194304", "4 mib"]),
         ("broken", || Reply::Whole(500, "text/plain", Vec::new()), &["500"]),
@@ -167,9 +180,9 @@ async fn an_rtmp_server_that_refuses_is_named_and_heals_and_hls_does_not_care() 
         .await;
     let shown = overdub
         .stream_until("s", "the refusal is named", LIMIT, |stream| {
-            let hls = stream["outputs"].as_array().into_iter().flatten().find(|output| output["name"] == "hls");
-            reason(stream).contains("badname")
-                && hls.is_some_and(|hls| hls["published"].as_u64() >= Some(1))
+            let hls =
+                stream["outputs"].as_array().into_iter().flatten().find(|output| output["name"] == "hls");
+            reason(stream).contains("badname") && hls.is_some_and(|hls| hls["published"].as_u64() >= Some(1))
         })
         .await;
     assert!(reason(&shown).contains("rtmp") && shown["state"] == "degraded", "{shown:#}");

@@ -134,7 +134,11 @@ fn dated_as_the_source(recorded: &Recorded, first_date_us: i64) {
     let mut expected_us = first_date_us;
     for (entry, _, _) in &recorded.entries {
         let date = entry.date_time_us.expect("PROGRAM-DATE-TIME at each segment");
-        assert!((date - expected_us).abs() <= 100_000, "segment {}: {date} for {expected_us}", entry.sequence);
+        assert!(
+            (date - expected_us).abs() <= 100_000,
+            "segment {}: {date} for {expected_us}",
+            entry.sequence
+        );
         expected_us += (entry.duration_s * 1e6) as i64;
     }
 }

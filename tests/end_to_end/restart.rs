@@ -72,7 +72,8 @@ async fn after_a_kill_the_stream_runs_again_and_hls_neither_repeats_nor_misses_a
     let source_file = source_from(&source_watch, first_segment.unwrap(), folder);
     let (video, audio) = read_both(&source_file).await.unwrap();
     let expected = Pair { video: &video, audio: &audio };
-    let hls_video = read(&playlists["video"].write(&folder.join("v.mp4")).unwrap(), Kind::Video).await.unwrap();
+    let hls_video =
+        read(&playlists["video"].write(&folder.join("v.mp4")).unwrap(), Kind::Video).await.unwrap();
     for name in playlists.keys().filter(|name| *name != "video") {
         let audio_file = playlists[name].write(&folder.join("a.mp4")).unwrap();
         let hls_audio = read(&audio_file, Kind::Audio).await.unwrap();
@@ -91,7 +92,8 @@ async fn after_a_kill_the_stream_runs_again_and_hls_neither_repeats_nor_misses_a
         let Some(first_picture) = got_video.packets.first() else { continue };
         let from = reached - reached.min(GOP);
         let joined = video.after(from).packets.iter().position(|p| p.payload == first_picture.payload);
-        let joined = from + joined.unwrap_or_else(|| panic!("{recording:?} begins with no picture of the source"));
+        let joined =
+            from + joined.unwrap_or_else(|| panic!("{recording:?} begins with no picture of the source"));
         assert_eq!(joined % GOP, 0, "{recording:?} begins at a keyframe");
         // Audio of the same time begins within one access unit of the picture.
         let first_unit = &got_audio.packets[0].payload;

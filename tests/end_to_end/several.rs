@@ -47,7 +47,11 @@ async fn several_streams_run_side_by_side_and_a_running_id_is_refused() {
         let answer = overdub.post(path, &other).await;
         assert_eq!(answer.status, 409, "{path}: {}", answer.text());
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
-        assert!(answer.json()["detail"].as_str().is_some_and(|detail| detail.contains("one")), "{}", answer.text());
+        assert!(
+            answer.json()["detail"].as_str().is_some_and(|detail| detail.contains("one")),
+            "{}",
+            answer.text()
+        );
     }
     let after = overdub.stream("one").await;
     assert_eq!(before["settings"], after["settings"]);
@@ -94,7 +98,8 @@ async fn several_streams_run_side_by_side_and_a_running_id_is_refused() {
     // What each sent is what the source had from its own first segment on.
     for id in ids {
         let first = overdub.batches(id).await[0]["firstSegment"].as_u64().unwrap();
-        let recording = wait::until("a recording", Duration::from_secs(10), async || nginx.recordings(id).pop()).await;
+        let recording =
+            wait::until("a recording", Duration::from_secs(10), async || nginx.recordings(id).pop()).await;
         let source_file = folder.path().join(format!("{id}.ts"));
         source_watch.recorded("source").write_some(&source_file, first..=u64::MAX).unwrap();
         let (video, audio) = read_both(&source_file).await.unwrap();

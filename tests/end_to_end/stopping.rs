@@ -41,7 +41,8 @@ async fn aired(overdub: &Overdub, batches: u64) {
     overdub
         .stream_until("s", "batches have aired", Duration::from_secs(60), |stream| {
             stream["outputs"].as_array().is_some_and(|outputs| {
-                outputs.len() == 2 && outputs.iter().all(|output| output["published"].as_u64() >= Some(batches))
+                outputs.len() == 2
+                    && outputs.iter().all(|output| output["published"].as_u64() >= Some(batches))
             })
         })
         .await;
@@ -60,7 +61,8 @@ async fn ended_cleanly(peer: &RtmpPeer, connection: usize) {
     .await;
     let commands: Vec<String> = messages.iter().filter_map(|message| message.command()).collect();
     assert!(commands.ends_with(&["FCUnpublish".into(), "deleteStream".into()]), "{commands:?}");
-    let media_after = messages.iter().rev().take_while(|message| message.command().is_none()).any(|m| m.is_media());
+    let media_after =
+        messages.iter().rev().take_while(|message| message.command().is_none()).any(|m| m.is_media());
     assert!(!media_after, "nothing follows the leave");
 }
 

@@ -27,13 +27,15 @@ async fn every_frame_of_uneven_batches_leaves_for_rtmp_within_100_ms_of_its_air_
         }))
         .await;
     wait::until("40 s of pictures have come", Duration::from_secs(90), async || {
-        let pictures = peer.messages().iter().filter(|message| message.kind == 9 && message.is_media()).count();
+        let pictures =
+            peer.messages().iter().filter(|message| message.kind == 9 && message.is_media()).count();
         (pictures >= 40 * 25).then_some(())
     })
     .await;
 
     let batches = overdub.batches("film").await;
-    let lengths: Vec<i64> = batches.iter().filter_map(|batch| Some(batch["duration"].as_f64()? as i64)).collect();
+    let lengths: Vec<i64> =
+        batches.iter().filter_map(|batch| Some(batch["duration"].as_f64()? as i64)).collect();
     assert!(lengths.iter().any(|length| *length != lengths[0]), "the batches are uneven: {lengths:?}");
     // The first message on the connection is the first sample of batch 0, with timestamp 0.
     let first_air = unix_micros(batches[0]["airTime"].as_str().unwrap());
@@ -43,8 +45,7 @@ async fn every_frame_of_uneven_batches_leaves_for_rtmp_within_100_ms_of_its_air_
         .iter()
         .filter(|message| message.is_media())
         .map(|message| {
-            let air_us =
-                first_air + air.slew_us(message.arrived_us) + i64::from(message.timestamp_ms) * 1000;
+            let air_us = first_air + air.slew_us(message.arrived_us) + i64::from(message.timestamp_ms) * 1000;
             (message.arrived_us - air_us) as f64 / 1000.0
         })
         .collect();

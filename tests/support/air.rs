@@ -64,9 +64,8 @@ impl Drop for AirLog {
 
 fn sample(stream: &Value) -> Option<Sample> {
     let outputs = stream["outputs"].as_array()?;
-    let lateness = |output: &Value| {
-        Some((output["name"].as_str()?.to_owned(), output["maxLatenessMs"].as_f64()?))
-    };
+    let lateness =
+        |output: &Value| Some((output["name"].as_str()?.to_owned(), output["maxLatenessMs"].as_f64()?));
     Some(Sample {
         at_us: clock::now().0,
         anchor_us: unix_micros(stream["anchor"].as_str()?),

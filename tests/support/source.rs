@@ -76,7 +76,9 @@ impl LoopedFilm {
         let url = url::Url::parse(&self.url())?;
         let playlist = hls::parse(&text, &url)?;
         let first = playlist.entries.first().filter(|entry| entry.sequence == 0);
-        Ok(first.and_then(|entry| entry.date_time_us).ok_or("segment 0 is no longer listed, or bears no date")?)
+        Ok(first
+            .and_then(|entry| entry.date_time_us)
+            .ok_or("segment 0 is no longer listed, or bears no date")?)
     }
 
     /// Segments `first` to `last` in one file.

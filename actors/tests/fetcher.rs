@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 mod run;
 #[path = "fetcher/server.rs"]
 mod server;
-use run::{PATIENCE, Run, config, files, limits};
+use run::{PATIENCE, Run, config, files, hasty, limits};
 use server::{Answer, Server};
 
 /// Transport packets that differ from segment to segment.
@@ -124,7 +124,7 @@ async fn each_bad_source_is_called_by_its_name_once_and_recovers() {
             "/live.m3u8",
             [answer.clone(), answer.clone(), Answer::Ok(ended(playlist("a", 0..1)).into_bytes())],
         );
-        let mut run = Run::of(config(&server.url("/live.m3u8")));
+        let mut run = Run::of(FetcherConfig { limits: hasty(), ..config(&server.url("/live.m3u8")) });
         run.ended().await;
         let [failed, recovered, ..] = &run.said[..] else { panic!("{answer:?}: {:?}", run.said) };
         let FetcherEvent::SourceFailed { reason } = failed else { panic!("{answer:?}: {:?}", run.said) };
@@ -244,7 +244,7 @@ async fn hostile_segments_leave_no_file() {
         serve_segments(&server, "a", 0..2);
         server.answer("/a0.ts", [answer]);
         server.text("/live.m3u8", &ended(playlist("a", 0..2)));
-        let limits = FetchLimits { segment_bytes: 100_000, ..limits() };
+        let limits = FetchLimits { segment_bytes: 100_000, ..hasty() };
         let mut run = Run::of(FetcherConfig { limits, ..config(&server.url("/live.m3u8")) });
         assert_eq!(run.lost().await.2, reason);
         run.ended().await;

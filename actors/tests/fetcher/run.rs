@@ -35,13 +35,20 @@ pub struct Run {
     pub alive: usize,
 }
 
+/// Limits that end a test in time, and yet not before a busy machine answers.
 pub fn limits() -> FetchLimits {
     FetchLimits {
-        header_timeout: Duration::from_secs(1),
-        idle_timeout: Duration::from_secs(1),
-        total_timeout: Duration::from_secs(3),
+        header_timeout: Duration::from_secs(5),
+        idle_timeout: Duration::from_secs(5),
+        total_timeout: Duration::from_secs(10),
         ..FetchLimits::default()
     }
+}
+
+/// Limits for servers that are meant to run into them.
+pub fn hasty() -> FetchLimits {
+    let second = Duration::from_secs(1);
+    FetchLimits { header_timeout: second, idle_timeout: second, ..limits() }
 }
 
 pub fn config(url: &str) -> FetcherConfig {

@@ -7,6 +7,7 @@ use overdub_media::ts::{Demuxer, PesHeader, Program, Sink};
 use proptest::prelude::*;
 
 use crate::mux::second_by_second;
+use crate::support::{corpus, read};
 
 /// Everything that a demultiplexer said, payload joined.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -36,14 +37,29 @@ fn demux(chunks: &[&[u8]]) -> (Record, Counters) {
     (record, counters)
 }
 
-/// Assembles without the checks that hold for sane sources; what matters is that it ends.
+/// Assembles, each segment twice over; what comes out must at least go forward.
 fn survive(segments: &[Bytes]) {
     let mut carry = Carry::default();
+    let (mut last_dts, mut last_audio) = (None, None);
     for (index, segment) in segments.iter().enumerate() {
         let mut assembler = Assembler::new(carry.clone(), index % 3 == 2);
-        let _ = assembler.push_segment(segment);
-        let _ = assembler.push_segment(segment);
+        let mut cuts = Vec::new();
+        for _ in 0..2 {
+            cuts.extend(assembler.push_segment(segment).unwrap_or_default());
+        }
         if let Ok(end) = assembler.finish() {
+            cuts.extend(end.cuts);
+            for sample in cuts.iter().flat_map(|cut| &cut.video) {
+                assert!(last_dts < Some(sample.dts_90k) && sample.duration_90k > 0);
+                last_dts = Some(sample.dts_90k);
+            }
+            let rate = end.audio.map_or(1, |config| i64::from(config.sample_rate));
+            for sample in cuts.iter().flat_map(|cut| &cut.audio) {
+                // In ticks: damage may change the rate from batch to batch.
+                let time = sample.time * 90_000 / rate;
+                assert!(last_audio < Some(time) && sample.duration > 0, "{last_audio:?} {sample:?}");
+                last_audio = Some(time);
+            }
             carry = serde_json::from_str(&serde_json::to_string(&end.carry).unwrap()).unwrap();
         }
     }
@@ -67,8 +83,19 @@ fn mutated(mut bytes: Vec<u8>, mutations: &[(usize, u8, u8)]) -> Bytes {
     Bytes::from(bytes)
 }
 
+#[test]
+fn every_prefix_of_a_real_file_is_survived() {
+    for file in ["ts-malformed/broken.ts", "ts-tiny-edge-cases/muxed.ts", "ts-tiny-edge-cases/rollover.ts"] {
+        let Some(path) = corpus(file) else { return };
+        let bytes = read(&path);
+        for len in (0..bytes.len()).step_by(61) {
+            survive(&[bytes.slice(..len)]);
+        }
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn chunking_a_transport_stream_changes_nothing(

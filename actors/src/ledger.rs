@@ -179,7 +179,11 @@ impl Ledger {
             }
             Event::ChildReplaced(child) => self.child_replaced(&child),
             Event::BatchCleaned { batch } => self.batch_cleaned(batch, now),
-            Event::RunEnded => self.run_ended(now, &mut actions),
+            Event::RunEnded => {
+                self.run_ended(now, &mut actions);
+                // Nothing is left to do until the next run, which begins with a ledger of its own.
+                return actions;
+            }
             Event::TimePassed => {}
         }
         self.advance(now, &mut actions);

@@ -1,6 +1,8 @@
 //! The registry: starts, stops, lists and restores streams; the only actor that others talk to.
 
 mod storage;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -87,7 +87,11 @@ section!(Supervision {
     failed_retry: u64 = 60,
     shutdown_grace: u64 = 10,
 });
-section!(Log { level: String = "info".to_owned(), format: LogFormat = LogFormat::Pretty, file: PathBuf = PathBuf::new() });
+section!(Log {
+    level: String = "info".to_owned(),
+    format: LogFormat = LogFormat::Pretty,
+    file: PathBuf = PathBuf::new()
+});
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +110,9 @@ impl Settings {
         match &args.config {
             Some(file) if !file.is_file() => bail!("configuration file {} does not exist", file.display()),
             Some(file) => figment = figment.merge(Toml::file_exact(file)),
-            None if Path::new(DEFAULT_FILE).is_file() => figment = figment.merge(Toml::file_exact(DEFAULT_FILE)),
+            None if Path::new(DEFAULT_FILE).is_file() => {
+                figment = figment.merge(Toml::file_exact(DEFAULT_FILE))
+            }
             None => {}
         }
         figment = figment.merge(Env::prefixed("OVERDUB__").split("__"));
@@ -222,6 +228,10 @@ fn describe(error: &figment::Error) -> String {
             let section = section.strip_suffix(&format!("{field}.")).unwrap_or(&section).to_owned();
             format!("{section}{field}: unknown key{place}; known are {}", known.join(", "))
         }
+        // The value may be a token where its hash was meant.
+        _ if error.path.first().is_some_and(|section| section == "auth") => {
+            format!("{key}: must be a list of SHA-256 hashes, 64 hexadecimal digits each{place}")
+        }
         kind => format!("{key}: {kind}{place}"),
     }
 }
@@ -256,6 +266,18 @@ mod tests {
         assert!(error.contains("server.port"), "{error}");
         let error = load("[log]\nlevel = \"a=b=c\"").unwrap_err();
         assert!(error.contains("log.level"), "{error}");
+    }
+
+    #[test]
+    fn a_token_in_the_place_of_its_hash_is_not_repeated() {
+        for text in [
+            "[auth]\ntokens = \"hunter2\"",
+            "[auth]\ntokens = [\"hunter2\"]",
+            "[auth]\ntokens = [[\"hunter2\"]]",
+        ] {
+            let error = load(text).unwrap_err();
+            assert!(error.contains("auth.tokens") && !error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

@@ -186,7 +186,7 @@ async fn a_child_that_panics_again_and_again_fails_the_stream_which_is_tried_aga
         within(&stream, |stream, _| stream.children.demuxer.as_ref().unwrap().do_send(Panic)).await;
         let gone = |view: &StreamView| !view.actors.iter().any(|a| a.name == "demuxer" && a.running);
         // An escalation replaces it at once; then the count of restarts says that it was.
-        wait_for(&stream, |view| gone(view) || restarts(view, "demuxer") % 4 == 0).await;
+        wait_for(&stream, |view| gone(view) || restarts(view, "demuxer").is_multiple_of(4)).await;
     }
     let failed = wait_for(&stream, |view| view.state == StreamState::Failed).await;
     assert!(failed.reason.unwrap().contains("demuxer panicked: a defect in the demuxer"));

@@ -205,6 +205,33 @@ async fn nginx_records_exactly_what_was_published() {
 }
 
 #[actix_rt::test]
+async fn a_server_given_by_the_environment_takes_everything() {
+    let Ok(url) = std::env::var("OVERDUB_TEST_SRS") else {
+        println!("skipped: OVERDUB_TEST_SRS names no RTMP server (rtmp://host/application/key)");
+        return;
+    };
+    if !media::has("ffmpeg") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let media = media_in(&folder, 8, 4, 1.0);
+    let mut rig = Rig::new(&url);
+    for batch in &media.batches {
+        rig.publish(batch).await;
+    }
+    for number in 0..2 {
+        let (sent, missed, ..) = rig.aired(number as u64).await;
+        assert_eq!((sent, missed), (media.samples[number].iter().sum(), 0));
+    }
+    rig.finish().await;
+    assert!(
+        !rig.seen.iter().any(|event| matches!(event, PublisherEvent::OutputDown { .. })),
+        "{:?}",
+        rig.seen
+    );
+}
+
+#[actix_rt::test]
 async fn a_server_that_comes_back_gets_the_next_gop_and_nothing_twice() {
     if !nginx::installed() || !media::has("ffmpeg") {
         return;
@@ -425,7 +452,7 @@ async fn a_server_that_stops_reading_is_down_after_a_while() {
 }
 
 #[actix_rt::test]
-async fn a_publisher_whosesupervisor_is_gone_leaves() {
+async fn a_publisher_whose_supervisor_is_gone_leaves() {
     if !media::has("ffmpeg") {
         return;
     }

@@ -36,7 +36,6 @@ pub struct SettingsArgs {
 /// All settings (design, section 12).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the sections of config.toml, which explains each key")]
 pub struct Settings {
     pub server: Server,
     pub auth: Auth,
@@ -52,7 +51,6 @@ macro_rules! section {
         #[doc = concat!("The section of the settings of the same name; see config.toml.")]
         #[derive(Debug, Clone, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
-        #[expect(missing_docs, reason = "config.toml explains each key")]
         pub struct $name {
             $(pub $key: $kind),*
         }

@@ -11,7 +11,11 @@ use crate::settings::{Log, LogFormat};
 
 /// Begins to log as the settings say.
 pub fn init(log: &Log) -> anyhow::Result<()> {
-    let filter: EnvFilter = log.level.parse().context("log.level")?;
+    let mut filter: EnvFilter = log.level.parse().context("log.level")?;
+    if !log.level.contains("actix_server") {
+        // It tells of every listener and worker at info.
+        filter = filter.add_directive("actix_server=warn".parse().context("log filter")?);
+    }
     let to_file = !log.file.as_os_str().is_empty();
     let writer = if to_file {
         let file = OpenOptions::new().create(true).append(true).open(&log.file);

@@ -20,6 +20,8 @@ mod event;
 mod outcome;
 mod records;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,167 +4,17 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler};
-use overdub_actors::fetcher::{FetchLimits, Fetcher, FetcherConfig, ResumeAt};
-use overdub_actors::messages::{ChildEvent, ChildId, FetcherEvent, Report, Reporter, StoredSegment};
-use overdub_actors::settings::{StartAt, StreamId};
-use tokio::sync::mpsc;
+use futures_util::future::join_all;
+use overdub_actors::fetcher::{FetchLimits, FetcherConfig, ResumeAt};
+use overdub_actors::messages::FetcherEvent;
+use tokio::io::AsyncWriteExt;
 
+#[path = "fetcher/run.rs"]
+mod run;
 #[path = "fetcher/server.rs"]
 mod server;
+use run::{PATIENCE, Run, config, files, hasty, limits};
 use server::{Answer, Server};
-
-/// Longest that a test waits for what it expects.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-struct Collector(mpsc::UnboundedSender<Report>);
-
-impl Actor for Collector {
-    type Context = Context<Self>;
-}
-
-impl Handler<Report> for Collector {
-    type Result = ();
-    fn handle(&mut self, report: Report, _: &mut Self::Context) {
-        let _ = self.0.send(report);
-    }
-}
-
-/// A fetcher at work, and what it says.
-struct Run {
-    reports: mpsc::UnboundedReceiver<Report>,
-    task: actix_rt::task::JoinHandle<()>,
-    directory: tempfile::TempDir,
-    /// Everything said so far, `Alive` aside.
-    said: Vec<FetcherEvent>,
-    alive: usize,
-}
-
-fn limits() -> FetchLimits {
-    FetchLimits {
-        header_timeout: Duration::from_secs(1),
-        idle_timeout: Duration::from_secs(1),
-        total_timeout: Duration::from_secs(3),
-        ..FetchLimits::default()
-    }
-}
-
-fn config(url: &str) -> FetcherConfig {
-    FetcherConfig {
-        stream_id: StreamId::new("test").expect("an id"),
-        source_url: url.parse().expect("a URL"),
-        directory: PathBuf::new(),
-        resume: None,
-        start: StartAt::Window,
-        limits: limits(),
-        allow_private: true,
-    }
-}
-
-impl Run {
-    fn of(config: FetcherConfig) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let config = FetcherConfig { directory: directory.path().join("original_stream/test"), ..config };
-        Self::within(config, directory)
-    }
-
-    fn within(config: FetcherConfig, directory: tempfile::TempDir) -> Self {
-        let (sender, reports) = mpsc::unbounded_channel();
-        let collector = Collector(sender).start();
-        let reporter = Reporter { recipient: collector.recipient(), child: ChildId::Fetcher, generation: 3 };
-        let task = actix_rt::spawn(async move {
-            let context = Context::new();
-            // The address keeps the actor, as a supervisor's does.
-            let _address = AsyncContext::<Fetcher>::address(&context);
-            context.into_future(Fetcher::new(config, reporter)).await;
-        });
-        Self { reports, task, directory, said: Vec::new(), alive: 0 }
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.directory.path().join("original_stream/test")
-    }
-
-    fn files(&self) -> Vec<String> {
-        files(&self.folder())
-    }
-
-    /// The next event.
-    async fn next(&mut self) -> &FetcherEvent {
-        loop {
-            let report = tokio::time::timeout(PATIENCE, self.reports.recv()).await;
-            let Ok(Some(report)) = report else { panic!("nothing more was said after {:?}", self.said) };
-            assert_eq!((&report.child, report.generation), (&ChildId::Fetcher, 3));
-            match report.event {
-                ChildEvent::Fetcher(event) => {
-                    self.said.push(event);
-                    return self.said.last().expect("just pushed");
-                }
-                ChildEvent::Alive => self.alive += 1,
-                other => panic!("a fetcher does not say {other:?}"),
-            }
-        }
-    }
-
-    async fn until<T>(&mut self, mut wanted: impl FnMut(&FetcherEvent) -> Option<T>) -> T {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            if let Some(found) = wanted(self.next().await) {
-                return found;
-            }
-            assert!(tokio::time::Instant::now() < deadline, "not in {:?}", self.said);
-        }
-    }
-
-    async fn stored(&mut self) -> StoredSegment {
-        self.until(
-            |event| if let FetcherEvent::SegmentStored(stored) = event { Some(stored.clone()) } else { None },
-        )
-        .await
-    }
-
-    async fn failed(&mut self) -> String {
-        self.until(|event| {
-            if let FetcherEvent::SourceFailed { reason } = event { Some(reason.clone()) } else { None }
-        })
-        .await
-    }
-
-    async fn lost(&mut self) -> (u64, i64, String) {
-        self.until(|event| match event {
-            FetcherEvent::SegmentLost { media_sequence, duration_us, reason } => {
-                Some((*media_sequence, *duration_us, reason.clone()))
-            }
-            _ => None,
-        })
-        .await
-    }
-
-    async fn ended(&mut self) {
-        self.until(|event| matches!(event, FetcherEvent::SourceEnded).then_some(())).await;
-    }
-
-    fn numbers_stored(&self) -> Vec<(u64, u64)> {
-        let stored = |event: &FetcherEvent| match event {
-            FetcherEvent::SegmentStored(stored) => Some((stored.media_sequence, stored.number)),
-            _ => None,
-        };
-        self.said.iter().filter_map(stored).collect()
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-fn files(folder: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut names: Vec<_> = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
-}
 
 /// Transport packets that differ from segment to segment.
 fn packets(seed: u64) -> Vec<u8> {
@@ -266,21 +116,23 @@ async fn each_bad_source_is_called_by_its_name_once_and_recovers() {
         (Answer::Silence, "no answer for 1 s"),
         (Answer::Raw(b"SSH-2.0-OpenSSH\r\n\r\n"), "answer is not HTTP"),
     ];
-    for (answer, expected) in cases {
+    // Side by side: some of them take their time.
+    let checks = cases.map(|(answer, expected)| async move {
         let server = Server::start().await;
         serve_segments(&server, "a", 0..1);
         server.answer(
             "/live.m3u8",
             [answer.clone(), answer.clone(), Answer::Ok(ended(playlist("a", 0..1)).into_bytes())],
         );
-        let mut run = Run::of(config(&server.url("/live.m3u8")));
+        let mut run = Run::of(FetcherConfig { limits: hasty(), ..config(&server.url("/live.m3u8")) });
         run.ended().await;
         let [failed, recovered, ..] = &run.said[..] else { panic!("{answer:?}: {:?}", run.said) };
         let FetcherEvent::SourceFailed { reason } = failed else { panic!("{answer:?}: {:?}", run.said) };
         assert_eq!(reason, expected);
         assert!(matches!(recovered, FetcherEvent::SourceRecovered), "{:?}", run.said);
         assert_eq!(run.numbers_stored(), [(0, 0)]);
-    }
+    });
+    join_all(checks).await;
 }
 
 #[actix::test]
@@ -290,6 +142,12 @@ async fn a_source_that_is_not_there_is_tried_again_until_it_is() {
     assert_eq!(run.failed().await, "connection refused");
     let mut run = Run::of(config("http://no-such-host.invalid/live.m3u8"));
     assert_eq!(run.failed().await, "host name does not resolve");
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let mut run = Run::of(config(&format!("https://{}/", plain.local_addr().expect("a bound address"))));
+    let (mut stream, _) = plain.accept().await.expect("a connection");
+    stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("a write");
+    let reason = run.failed().await;
+    assert!(reason.starts_with("TLS failed: "), "{reason}");
     server.answer("/loop.m3u8", [Answer::Redirect("/loop.m3u8".into())]);
     let mut run = Run::of(config(&server.url("/loop.m3u8")));
     assert_eq!(run.failed().await, "more than 5 redirects");
@@ -352,8 +210,25 @@ async fn a_segment_that_stays_away_is_lost_with_its_reason_and_the_next_goes_on(
 }
 
 #[actix::test]
+async fn a_segment_is_not_lost_because_the_whole_source_was_away() {
+    let server = Server::start().await;
+    let away = Answer::Status("503 Service Unavailable");
+    let [a, b, c] = [away.clone(), away.clone(), away.clone()];
+    server.answer("/a0.ts", [a, b, c, Answer::Ok(packets(0))]);
+    let listed = Answer::Ok(playlist("a", 0..1).into_bytes());
+    server.answer("/live.m3u8", [listed.clone(), away.clone(), away.clone(), away, listed]);
+    let mut run = Run::of(config(&server.url("/live.m3u8")));
+    assert_eq!(run.stored().await.number, 0);
+    assert!(
+        !run.said.iter().any(|event| matches!(event, FetcherEvent::SegmentLost { .. })),
+        "{:?}",
+        run.said
+    );
+}
+
+#[actix::test]
 async fn hostile_segments_leave_no_file() {
-    for (answer, reason) in [
+    let cases = [
         (Answer::Endless, "segment is larger than 100000 bytes"),
         (Answer::Stall { length: 10_000, bytes: packets(0) }, "no data for 1 s"),
         (Answer::Ok(b" <!doctype HTML>".to_vec()), "segment is a web page"),
@@ -363,17 +238,19 @@ async fn hostile_segments_leave_no_file() {
             Answer::Raw(b"HTTP/1.1 200 OK\r\n\r\nno length"),
             "answer bears neither Content-Length nor chunks, so its end cannot be known",
         ),
-    ] {
+    ];
+    let checks = cases.map(|(answer, reason)| async move {
         let server = Server::start().await;
         serve_segments(&server, "a", 0..2);
         server.answer("/a0.ts", [answer]);
         server.text("/live.m3u8", &ended(playlist("a", 0..2)));
-        let limits = FetchLimits { segment_bytes: 100_000, ..limits() };
+        let limits = FetchLimits { segment_bytes: 100_000, ..hasty() };
         let mut run = Run::of(FetcherConfig { limits, ..config(&server.url("/live.m3u8")) });
         assert_eq!(run.lost().await.2, reason);
         run.ended().await;
         assert_eq!(run.files(), ["segment-1.ts"]);
-    }
+    });
+    join_all(checks).await;
 }
 
 #[actix::test]

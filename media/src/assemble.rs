@@ -182,6 +182,11 @@ impl Assembler {
         let number = self.segments;
         self.segments = self.segments.saturating_add(1);
         self.streams.origin = self.segments;
+        if self.demuxer.program().is_none()
+            && let Some(program) = Demuxer::find_program(segment, streams::fits)
+        {
+            self.demuxer = Demuxer::with_program(program, &mut self.streams);
+        }
         self.demuxer.push(segment, &mut self.streams, &mut self.counters);
         let packets = self.demuxer.end_segment(&mut self.streams, &mut self.counters);
         self.packets = self.packets.saturating_add(packets);

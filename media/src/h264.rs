@@ -5,7 +5,7 @@
 //! | [`annexb`] | start codes |
 //! | [`access_unit`] | access units out of a pushed byte stream |
 //! | [`params`] | sequence and picture parameter sets |
-//! | [`slice`] | the part of a slice header that tells pictures apart |
+//! | [`mod@slice`] | the part of a slice header that tells pictures apart |
 //! | [`sei`] | recovery points |
 
 pub mod access_unit;

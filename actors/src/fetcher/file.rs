@@ -26,6 +26,8 @@ pub(super) struct SegmentFile {
     bytes: u64,
     /// First bytes, to see what it is.
     head: Vec<u8>,
+    /// Whether there is, or will be by a write under way, a temporary file to remove.
+    temporary_exists: bool,
     /// Set when this is dropped, for a write that is still under way then.
     abandoned: Arc<AtomicBool>,
 }
@@ -43,6 +45,7 @@ impl SegmentFile {
             gathered_bytes: 0,
             bytes: 0,
             head: Vec::new(),
+            temporary_exists: false,
             abandoned: Arc::new(AtomicBool::new(false)),
         }
     }
@@ -81,17 +84,18 @@ impl SegmentFile {
     /// Writes what is left and gives it its name.
     pub(super) async fn finish(mut self) -> io::Result<()> {
         self.write(Some(self.path.clone())).await?;
-        self.file = None;
+        self.temporary_exists = false;
         Ok(())
     }
 
     async fn write(&mut self, name: Option<PathBuf>) -> io::Result<()> {
         let (file, pieces) = (self.file.take(), std::mem::take(&mut self.gathered));
         self.gathered_bytes = 0;
+        self.temporary_exists = true;
         let (temporary, abandoned) = (self.temporary.clone(), Arc::clone(&self.abandoned));
         let work = move || {
             let result = write_step(file, &temporary, &pieces, name.as_deref(), &abandoned);
-            if result.is_err() || abandoned.load(Ordering::Acquire) {
+            if result.is_err() || abandoned.load(Ordering::SeqCst) {
                 // On a full disk every byte counts; and whoever dropped this could not remove it meanwhile.
                 let _ = std::fs::remove_file(&temporary);
             }
@@ -105,8 +109,9 @@ impl SegmentFile {
 
 impl Drop for SegmentFile {
     fn drop(&mut self) {
-        self.abandoned.store(true, Ordering::Release);
-        if self.file.take().is_some() {
+        // A write under way either sees this, or has ended: then its file is here to be removed.
+        self.abandoned.store(true, Ordering::SeqCst);
+        if self.temporary_exists {
             // One unlink; a task for it could outlive its successor's next try under the same name.
             let _ = std::fs::remove_file(&self.temporary);
         }
@@ -127,7 +132,7 @@ fn write_step(
     };
     write_all(&mut file, pieces)?;
     if let Some(name) = name
-        && !abandoned.load(Ordering::Acquire)
+        && !abandoned.load(Ordering::SeqCst)
     {
         std::fs::rename(temporary, name)?;
     }

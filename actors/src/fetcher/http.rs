@@ -2,15 +2,12 @@
 //! all, redirects, schemes, addresses.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_http::error::ParseError;
 use actix_service::ServiceExt;
 use actix_tls::connect::Connection;
-use awc::error::{ConnectError, PayloadError, SendRequestError};
+use awc::error::PayloadError;
 use awc::http::{StatusCode, Version, header};
 use awc::{Client, ClientResponse, Connector};
 use bytes::Bytes;
@@ -20,77 +17,17 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::FetchLimits;
-use super::address::{PrivateAddress, Resolver, check_literal};
+use super::address::{Resolver, check_literal};
 use super::watched::{Ends, Watched};
 use super::work::Pulse;
+
+mod error;
+pub(super) use error::{FetchError, Subject};
+use error::{classify, classify_io, is_stale};
 
 /// Authorities after which the client is replaced: its pool keeps idle connections by authority and never
 /// forgets one, so a playlist that names a new host for each segment would collect sockets.
 const MAX_AUTHORITIES: usize = 32;
-
-/// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Subject {
-    Playlist,
-    Segment,
-    Key,
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Playlist => "playlist",
-            Self::Segment => "segment",
-            Self::Key => "key",
-        })
-    }
-}
-
-/// Why something could not be had. Bears no URL: those may hold credentials.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum FetchError {
-    #[error("source answered {0}")]
-    Status(StatusCode),
-    #[error("{subject} is larger than {limit} bytes")]
-    TooLarge { subject: Subject, limit: u64 },
-    #[error("no answer for {} s", .0.as_secs())]
-    NoAnswer(Duration),
-    #[error("no data for {} s", .0.as_secs())]
-    Idle(Duration),
-    #[error("{subject} took longer than {} s", .limit.as_secs())]
-    TooSlow { subject: Subject, limit: Duration },
-    #[error("connection {0}")]
-    Connection(&'static str),
-    #[error("host name does not resolve")]
-    Dns,
-    #[error("TLS failed: {0}")]
-    Tls(String),
-    #[error("more than {0} redirects")]
-    Redirects(u32),
-    #[error("redirect leads nowhere")]
-    BadRedirect,
-    #[error("address is neither http nor https")]
-    Scheme,
-    #[error(transparent)]
-    Private(#[from] PrivateAddress),
-    #[error("URI cannot be resolved")]
-    BadUri,
-    #[error("answer is not HTTP")]
-    NotHttp,
-    #[error("answer bears neither Content-Length nor chunks, so its end cannot be known")]
-    NoLength,
-    #[error("{subject} ends after {got} bytes of {}", .of.map_or("an unknown number".to_owned(), |of| of.to_string()))]
-    Truncated { subject: Subject, got: u64, of: Option<u64> },
-    #[error("source answered with another byte range than asked for")]
-    WrongRange,
-}
-
-impl FetchError {
-    /// Whether asking again cannot help.
-    pub(super) fn is_final(&self) -> bool {
-        matches!(self, Self::TooLarge { .. } | Self::Scheme | Self::Private(_) | Self::BadUri)
-    }
-}
 
 /// A client with its limits; one a fetcher.
 pub(super) struct Http {
@@ -123,7 +60,10 @@ impl Http {
         let mut url = url.clone();
         for _ in 0..=self.limits.redirects {
             self.check(&url)?;
-            let response = self.send(&url, range, deadline).await?;
+            let response = self
+                .send(&url, range, deadline)
+                .await?
+                .ok_or(FetchError::TooSlow { subject, limit: total })?;
             if is_redirect(response.status()) {
                 let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
                 url = location.and_then(|location| url.join(location).ok()).ok_or(FetchError::BadRedirect)?;
@@ -168,12 +108,13 @@ impl Http {
         Ok(())
     }
 
+    /// The head of the answer; none where the deadline came first.
     async fn send(
         &mut self,
         url: &Url,
         range: Option<ByteRange>,
         deadline: Instant,
-    ) -> Result<ClientResponse, FetchError> {
+    ) -> Result<Option<ClientResponse>, FetchError> {
         self.authorities.insert(url.authority().to_owned());
         if self.authorities.len() > MAX_AUTHORITIES {
             self.authorities.clear();
@@ -181,11 +122,12 @@ impl Http {
         }
         let mut again = true;
         loop {
-            let wait = self.limits.header_timeout.min(deadline.saturating_duration_since(Instant::now()));
-            let answer = self.pulse.within(wait, self.request(url, range).send()).await;
-            match answer {
+            let (wait, left) =
+                (self.limits.header_timeout, deadline.saturating_duration_since(Instant::now()));
+            match self.pulse.within(wait.min(left), self.request(url, range).send()).await {
+                None if left < wait => return Ok(None),
                 None => return Err(FetchError::NoAnswer(wait)),
-                Some(Ok(response)) => return Ok(response),
+                Some(Ok(response)) => return Ok(Some(response)),
                 // The server may have closed a kept connection just as it was used again.
                 Some(Err(error)) if again && is_stale(&error) => again = false,
                 Some(Err(error)) => return Err(classify(error)),
@@ -225,7 +167,8 @@ fn client(limits: &FetchLimits, allow_private: bool, ends: &Ends) -> Client {
         });
     let connector = Connector::new()
         .connector(connect)
-        .timeout(limits.header_timeout)
+        // Shorter than the wait for the head, so that a host that does not answer at all is told apart.
+        .timeout(limits.header_timeout.mul_f64(0.9))
         .handshake_timeout(limits.header_timeout)
         // HTTP/2 buys nothing for one request at a time, and costs a window of megabytes.
         .max_http_version(Version::HTTP_11);
@@ -372,54 +315,6 @@ fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-fn is_stale(error: &SendRequestError) -> bool {
-    match error {
-        SendRequestError::Connect(ConnectError::Disconnected) => true,
-        SendRequestError::Send(error) => {
-            matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
-        }
-        _ => false,
-    }
-}
-
-fn classify(error: SendRequestError) -> FetchError {
-    match error {
-        SendRequestError::Connect(ConnectError::Resolver(error)) => error
-            .downcast::<PrivateAddress>()
-            .map_or(FetchError::Dns, |private| FetchError::Private(*private)),
-        SendRequestError::Connect(ConnectError::NoRecords) => FetchError::Dns,
-        SendRequestError::Connect(ConnectError::Timeout) => FetchError::Connection("timed out"),
-        SendRequestError::Connect(ConnectError::Disconnected) => {
-            FetchError::Connection("closed without an answer")
-        }
-        SendRequestError::Connect(ConnectError::Io(error)) | SendRequestError::Send(error) => {
-            classify_io(&error)
-        }
-        SendRequestError::Response(ParseError::Io(error)) => classify_io(&error),
-        SendRequestError::Response(_) => FetchError::NotHttp,
-        SendRequestError::Url(_) => FetchError::BadUri,
-        _ => FetchError::Connection("failed"),
-    }
-}
-
-fn classify_io(error: &io::Error) -> FetchError {
-    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return FetchError::Tls(tls.to_string());
-    }
-    FetchError::Connection(match error.kind() {
-        io::ErrorKind::ConnectionRefused => "refused",
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
-            "reset"
-        }
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            "impossible: no route to the host"
-        }
-        io::ErrorKind::TimedOut => "timed out",
-        io::ErrorKind::UnexpectedEof => "closed in the middle of an answer",
-        _ => "failed",
-    })
-}
-
 /// User names and passwords stand percent-encoded in a URL.
 fn percent_decode(text: &str) -> String {
     let bytes = text.as_bytes();
@@ -446,23 +341,5 @@ mod tests {
     fn credentials_are_decoded() {
         assert_eq!(percent_decode("a%40b%2Fc%"), "a@b/c%");
         assert_eq!(percent_decode("%zz%4"), "%zz%4");
-    }
-
-    #[test]
-    fn errors_read_well() {
-        let subject = Subject::Playlist;
-        for (error, text) in [
-            (FetchError::Status(StatusCode::NOT_FOUND), "source answered 404 Not Found"),
-            (FetchError::TooLarge { subject, limit: 4 << 20 }, "playlist is larger than 4194304 bytes"),
-            (FetchError::Idle(Duration::from_secs(10)), "no data for 10 s"),
-            (classify_io(&io::ErrorKind::ConnectionRefused.into()), "connection refused"),
-            (FetchError::Truncated { subject, got: 5, of: Some(9) }, "playlist ends after 5 bytes of 9"),
-            (
-                FetchError::Truncated { subject, got: 5, of: None },
-                "playlist ends after 5 bytes of an unknown number",
-            ),
-        ] {
-            assert_eq!(error.to_string(), text);
-        }
     }
 }

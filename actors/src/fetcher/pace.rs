@@ -23,6 +23,21 @@ pub(super) fn backoff(failures: u32, target_duration_s: u32, jitter: f64) -> Dur
     Duration::from_millis(doubled.min(most)).mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0))
 }
 
+/// How long a source may list nothing new before it counts as stalled: four target durations, 15 s at least.
+pub(super) fn stall_patience(target_duration_s: u32) -> Duration {
+    Duration::from_secs(u64::from(target_duration_s).saturating_mul(4).max(15))
+}
+
+/// Within what time a failing segment must have been had: two target durations.
+pub(super) fn retry_budget(target_duration_s: u32) -> Duration {
+    Duration::from_secs(u64::from(target_duration_s.max(1)) * 2)
+}
+
+/// What one try at a segment may take: as long as all tries, 5 s at least.
+pub(super) fn try_limit(target_duration_s: u32) -> Duration {
+    retry_budget(target_duration_s).max(Duration::from_secs(5))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +61,12 @@ mod tests {
         assert_eq!(waits, [500, 1000, 2000, 4000, 6000, 6000]);
         assert_eq!(ms(backoff(u32::MAX, u32::MAX, 0.5)), 10_000);
         assert_eq!(ms(backoff(9, 0, 0.0)), 800);
+    }
+
+    #[test]
+    fn patience_grows_with_the_target_duration() {
+        assert_eq!([1, 6].map(stall_patience), [15, 24].map(Duration::from_secs));
+        assert_eq!([0, 6].map(retry_budget), [2, 12].map(Duration::from_secs));
+        assert_eq!([1, 6].map(try_limit), [5, 12].map(Duration::from_secs));
     }
 }

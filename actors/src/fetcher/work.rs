@@ -13,7 +13,7 @@ use super::FetcherConfig;
 use super::download::{DownloadError, Downloader, unsupported};
 use super::health::{Health, Trouble};
 use super::http::Http;
-use super::pace::{backoff, poll_delay};
+use super::pace::{backoff, poll_delay, retry_budget, stall_patience, try_limit};
 use super::plan::{Lost, Plan, Wanted};
 use super::source::{Loaded, Source};
 use crate::messages::{ChildEvent, FetcherEvent, Reporter};
@@ -23,18 +23,6 @@ const BEAT: Duration = Duration::from_secs(2);
 
 /// Tries at one segment, beside those in which the source was not to be had at all.
 const MAX_TRIES: u32 = 4;
-
-/// Target durations within which a segment must have been had.
-const MAX_RETRY_TARGETS: u32 = 2;
-
-/// Least time that one try at a segment gets, however short the target duration.
-const MIN_TRY: Duration = Duration::from_secs(5);
-
-/// Target durations without anything new after which the source counts as stalled.
-const STALL_TARGETS: u32 = 4;
-
-/// Least time after which it does.
-const MIN_STALL: Duration = Duration::from_secs(15);
 
 /// Says `Alive` while something is waited for.
 pub(super) struct Pulse {
@@ -180,7 +168,7 @@ impl Work {
             self.retry = Retry::default();
         }
         let now = Instant::now();
-        let patience = (Duration::from_secs(1) * self.target()).saturating_mul(STALL_TARGETS).max(MIN_STALL);
+        let patience = stall_patience(self.target());
         if observed.advanced || playlist.ended {
             self.advanced_at = now;
             self.clear(Trouble::Stalled);
@@ -215,7 +203,7 @@ impl Work {
             self.fail(Trouble::Media, reason.clone());
             return self.lose(&reason);
         }
-        let total = (MAX_RETRY_TARGETS * Duration::from_secs(1) * self.target()).max(MIN_TRY);
+        let total = try_limit(self.target());
         let accepted = self.retry.partial_len;
         let result =
             self.downloader.fetch(&mut self.http, base, wanted, &self.directory, total, accepted).await;
@@ -249,8 +237,7 @@ impl Work {
         if let DownloadError::PartialPacket(len) = error {
             self.retry.partial_len = Some(*len);
         }
-        let budget = MAX_RETRY_TARGETS * Duration::from_secs(1) * self.target();
-        let spent = self.retry.tries >= MAX_TRIES || now - since >= budget;
+        let spent = self.retry.tries >= MAX_TRIES || now - since >= retry_budget(self.target());
         if spent && self.retry.polled {
             return self.lose(&error.to_string());
         }

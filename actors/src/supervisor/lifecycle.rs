@@ -137,10 +137,9 @@ impl StreamSupervisor {
 
     fn end_run(&mut self, ctx: &mut Context<Self>) {
         self.end_all();
-        for timer in [self.watch_timer.take(), self.deadline_timer.take(), self.retry_timer.take()] {
-            if let Some(timer) = timer {
-                ctx.cancel_future(timer);
-            }
+        let timers = [self.watch_timer.take(), self.deadline_timer.take(), self.retry_timer.take()];
+        for timer in timers.into_iter().flatten() {
+            ctx.cancel_future(timer);
         }
     }
 

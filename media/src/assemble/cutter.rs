@@ -76,7 +76,9 @@ impl Cutter {
         match &mut self.open {
             Some(open) => {
                 let long = sample.dts_90k - open.start_90k >= LONG_CUT_90K;
-                if sample.sync && (origin > open.origin || long) {
+                // A batch that begins inside a GOP: its first entry point begins a cut in any case.
+                let headless = open.video.first().is_some_and(|first| !first.sync);
+                if sample.sync && (origin > open.origin || long || headless) {
                     let video = std::mem::take(&mut open.video);
                     self.closed.push_back(ClosedCut { video, end_90k: sample.pts_90k });
                     *open = OpenCut { origin, start_90k: sample.dts_90k, video: vec![sample] };

@@ -117,11 +117,21 @@ fn choose(
     }
 }
 
+/// PIDs of the program's video and audio; the stream for which it is refused otherwise.
+fn choose_both(program: &Program) -> Result<[Option<u16>; 2], &ElementaryStream> {
+    let video = choose(program, Codec::H264, Codec::is_video)?;
+    Ok([video, choose(program, Codec::AacAdts, Codec::is_audio)?])
+}
+
+/// Whether the program has video or audio, all of it of the codecs handled here.
+#[must_use]
+pub fn fits(program: &Program) -> bool {
+    choose_both(program).is_ok_and(|pids| pids != [None, None])
+}
+
 impl Sink for Streams {
     fn program(&mut self, program: &Program) -> Vec<u16> {
-        let chosen = choose(program, Codec::H264, Codec::is_video)
-            .and_then(|video| Ok((video, choose(program, Codec::AacAdts, Codec::is_audio)?)));
-        let (video, audio) = match chosen {
+        let [video, audio] = match choose_both(program) {
             Ok(pids) => pids,
             Err(refused) => {
                 self.refused.get_or_insert_with(|| refused.clone());

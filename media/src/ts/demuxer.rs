@@ -27,6 +27,24 @@ pub struct Demuxer {
     packets: u64,
 }
 
+/// Bytes that are looked through for a program before looking whether one was found.
+const PROBE_LEN: usize = 64 << 10;
+
+struct Probe<F> {
+    accept: F,
+}
+
+impl<F: FnMut(&Program) -> bool> Sink for Probe<F> {
+    fn program(&mut self, program: &Program) -> Vec<u16> {
+        // The map's own PID stands for "found"; no elementary stream bears it.
+        if (self.accept)(program) { vec![program.pmt_pid] } else { Vec::new() }
+    }
+
+    fn pes(&mut self, _: u16, _: PesHeader) {}
+
+    fn payload(&mut self, _: u16, _: &[u8]) {}
+}
+
 #[derive(Debug, Default)]
 struct Tables {
     pat: SectionBuffer,
@@ -127,7 +145,28 @@ impl Demuxer {
             *packets += 1;
             tables.packet(packet, sink, counters);
         });
+        // Segments are often muxed one by one, each with counters of its own.
+        for stream in &mut tables.streams {
+            stream.continuity = None;
+        }
         std::mem::take(packets)
+    }
+
+    /// Looks for the first program that `accept` takes in a whole segment, for segments whose tables come after
+    /// the media.
+    #[must_use]
+    pub fn find_program(segment: &[u8], accept: impl FnMut(&Program) -> bool) -> Option<Program> {
+        let mut probe = Probe { accept };
+        let mut demuxer = Self::default();
+        let mut counters = Counters::default();
+        for part in segment.chunks(PROBE_LEN) {
+            demuxer.push(part, &mut probe, &mut counters);
+            if demuxer.program().is_some() {
+                break;
+            }
+        }
+        demuxer.end_segment(&mut probe, &mut counters);
+        demuxer.tables.chosen
     }
 }
 
@@ -266,7 +305,7 @@ impl Stream {
 
     fn payload(&mut self, payload: &[u8], sink: &mut impl Sink, counters: &mut Counters) {
         match &mut self.state {
-            PesState::Idle => counters.add("ts_orphan_packets", 1),
+            PesState::Idle => counters.add("ts_orphan_packets", u64::from(!payload.is_empty())),
             PesState::Payload(left) => {
                 let (payload, beyond) = match left {
                     Some(left) => {

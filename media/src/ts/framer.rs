@@ -153,7 +153,8 @@ mod tests {
 
     #[test]
     fn text_is_not_a_transport_stream() {
-        assert!(frame(&["<html>GGGG</html>".repeat(200).as_bytes()]).0.is_empty());
+        assert!(frame(&["<html>GGG not found</html>".repeat(200).as_bytes()]).0.is_empty());
+        assert!(frame(&["G".repeat(187).as_bytes()]).0.is_empty());
     }
 
     proptest! {

@@ -19,7 +19,7 @@ pub struct Packet<'a> {
     pub continuity: u8,
     /// discontinuity_indicator of the adaptation field: the counter may jump here.
     pub discontinuity: bool,
-    /// Payload; `None` where the packet has none.
+    /// Payload; `None` where the packet has none (and does not count).
     pub payload: Option<&'a [u8]>,
 }
 
@@ -44,8 +44,9 @@ impl<'a> Packet<'a> {
             0b01 => (4, false),
             control @ (0b10 | 0b11) => {
                 let length = usize::from(bytes[4]);
-                // 2.4.3.4: 183 without payload, 0 to 182 with one.
-                if length > 183 || (control == 0b11 && length > 182) {
+                // 2.4.3.4: 183 without payload, 0 to 182 with one. Muxers exist that fill whole packets with an
+                // adaptation field and still announce, and count, a payload: an empty one.
+                if length > 183 {
                     return Err(PacketError::AdaptationField);
                 }
                 let discontinuity = length > 0 && bytes[5] & 0x80 != 0;
@@ -59,7 +60,7 @@ impl<'a> Packet<'a> {
             scrambled: bytes[3] & 0xc0 != 0,
             continuity: bytes[3] & 0x0f,
             discontinuity,
-            payload: bytes.get(payload_start..).filter(|payload| !payload.is_empty()),
+            payload: bytes.get(payload_start..).filter(|_| bytes[3] & 0x10 != 0),
         })
     }
 }
@@ -87,13 +88,15 @@ mod tests {
     fn a_packet_without_payload_has_none() {
         let bytes = packet(&[0x47, 0x01, 0x00, 0x20, 183, 0x10]);
         assert_eq!(Packet::parse(&bytes).unwrap().payload, None);
+        let bytes = packet(&[0x47, 0x01, 0x00, 0x30, 183, 0x10]);
+        assert_eq!(Packet::parse(&bytes).unwrap().payload, Some([].as_slice()));
     }
 
     #[test]
     fn damaged_packets_are_refused() {
         assert_eq!(Packet::parse(&packet(&[0x47, 0x81, 0, 0x10])), Err(PacketError::TransportError));
         assert_eq!(Packet::parse(&packet(&[0x47, 0x01, 0, 0x00])), Err(PacketError::AdaptationField));
-        assert_eq!(Packet::parse(&packet(&[0x47, 0x01, 0, 0x30, 183])), Err(PacketError::AdaptationField));
+        assert_eq!(Packet::parse(&packet(&[0x47, 0x01, 0, 0x30, 184])), Err(PacketError::AdaptationField));
         assert_eq!(Packet::parse(&packet(&[0x47, 0x01, 0, 0x20, 184])), Err(PacketError::AdaptationField));
     }
 }

@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_section_is_gathered_over_packets_and_two_may_share_one() {
-        let long = pmt(&[&[0x1b, 0xe1, 0x00, 0xf0, 200].as_slice(), &[0x80; 200]]);
+        let long = pmt(&[[0x1b, 0xe1, 0x00, 0xf0, 200].as_slice(), &[0x80; 200]]);
         let (mut buffer, mut counters, mut seen) =
             (SectionBuffer::default(), Counters::default(), Vec::<Vec<u8>>::new());
         let mut first = vec![0];

@@ -46,8 +46,7 @@ pub async fn run(config: RtmpPublisherConfig, reporter: Reporter, mut commands: 
     let mut driver = Driver::new(&config, reporter);
     let mut alive = interval(ALIVE);
     alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let Some(wake) = driver.act() else { break };
+    while let Some(wake) = driver.act() {
         tokio::select! {
             command = commands.recv() => match command {
                 Some(Command::Publish(batch)) => driver.publish(batch),

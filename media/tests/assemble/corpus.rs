@@ -34,7 +34,8 @@ pub fn compare(batch: &Batch, file: &Path, dropped: usize) -> Option<()> {
     let audio: Vec<_> = batch.audio().collect();
     if let Some(config) = &batch.end.audio {
         let expected = ffmpeg::packets(file, "a")?;
-        assert_eq!(audio.len(), expected.len(), "access units");
+        let cut = usize::from(batch.count("ts_truncated_bytes") > 0);
+        assert_eq!(audio.len() + cut, expected.len(), "access units");
         for (index, (sample, packet)) in audio.iter().zip(&expected).enumerate() {
             let Some(pts) = packet.pts else { continue };
             let ticks = i128::from(sample.time) * 90_000 / i128::from(config.sample_rate);
@@ -43,7 +44,7 @@ pub fn compare(batch: &Batch, file: &Path, dropped: usize) -> Option<()> {
             assert!(difference.abs() <= 45, "access unit {index} is off by {difference} ticks");
         }
         let expected = ffmpeg::raw_data_blocks(file)?;
-        assert_eq!(audio.len(), expected.len());
+        assert_eq!(audio.len() + cut, expected.len());
         for (index, (sample, block)) in audio.iter().zip(&expected).enumerate() {
             assert_eq!(sample.data.as_ref(), block.as_slice(), "access unit {index}");
         }
@@ -111,7 +112,8 @@ fn b_frames_before_a_discontinuity_keep_their_order() {
 
 #[test]
 fn access_units_that_cross_pes_borders_are_joined() {
-    let Some(batch) = check(&["ts-byterange-id3-cea608-bframes/main.ts"], 1825, 1311) else { return };
+    // The file ends inside the 1311th access unit of audio.
+    let Some(batch) = check(&["ts-byterange-id3-cea608-bframes/main.ts"], 1825, 1310) else { return };
     assert_eq!(batch.end.audio.unwrap().sample_rate, 22_050);
 }
 
@@ -134,8 +136,8 @@ fn no_program_clock_is_needed() {
 
 #[test]
 fn he_aac_keeps_its_pace_and_a_stream_begins_at_its_first_idr() {
-    let Some(batch) = check(&["ts-heaac-no-initial-keyframe/no-initial-keyframe.ts"], 16, 57) else { return };
-    assert_eq!(batch.count("video_before_first_sync"), 62);
+    let Some(batch) = check(&["ts-heaac-no-initial-keyframe/no-initial-keyframe.ts"], 15, 57) else { return };
+    assert_eq!(batch.count("video_before_first_sync"), 63);
     assert_eq!(batch.end.audio.as_ref().unwrap().sample_rate, 22_050);
 }
 
@@ -209,7 +211,7 @@ fn other_codecs_are_refused_by_name() {
         ("ts-opus/segment.ts", "Opus", 0x06),
         ("ts-avc-mp2/sample_h264_mpeg_audio.ts", "MPEG audio (MP1/MP2/MP3)", 0x03),
         ("ts-mpeg2video-scte35-mp2/sample_scte35.ts", "MPEG-1/2 video", 0x02),
-        ("ts-mpeg2video-scte35-mp2/sample_h264_dts_audio.ts", "DTS", 0x06),
+        ("ts-mpeg2video-scte35-mp2/sample_h264_dts_audio.ts", "DTS", 0x82),
     ];
     for (file, name, kind) in cases {
         let Some(path) = corpus(file) else { return };

@@ -47,7 +47,8 @@ pub fn packets(file: &Path, kind: &str) -> Option<Vec<Packet>> {
 
 /// NAL units of the first video stream as FFmpeg copies them out.
 pub fn nals(file: &Path) -> Option<Vec<Vec<u8>>> {
-    let args = ["-v", "error", "-i", path(file), "-map", "0:v:0", "-c", "copy", "-f", "h264", "-"];
+    let args =
+        ["-v", "error", "-i", path(file), "-map", "0:v:0", "-c", "copy", "-copyinkf", "-f", "h264", "-"];
     let stream = run("ffmpeg", &args)?;
     let starts: Vec<usize> =
         (0..stream.len().saturating_sub(2)).filter(|&at| stream[at..at + 3] == [0, 0, 1]).collect();
@@ -76,7 +77,8 @@ pub fn raw_data_blocks(file: &Path) -> Option<Vec<Vec<u8>>> {
         let head = &stream[at..];
         let len = usize::from(head[3] & 3) << 11 | usize::from(head[4]) << 3 | usize::from(head[5] >> 5);
         let header = if head[1] & 1 == 1 { 7 } else { 9 };
-        blocks.push(head[header..len].to_vec());
+        // FFmpeg copies a cut last frame as it is, its length included.
+        blocks.push(head[header..len.min(head.len())].to_vec());
         at += len;
     }
     Some(blocks)

@@ -1,1 +1,0 @@
-//! Streams made by FFmpeg on the fly.

@@ -87,7 +87,11 @@ section!(Supervision {
     failed_retry: u64 = 60,
     shutdown_grace: u64 = 10,
 });
-section!(Log { level: String = "info".to_owned(), format: LogFormat = LogFormat::Pretty, file: PathBuf = PathBuf::new() });
+section!(Log {
+    level: String = "info".to_owned(),
+    format: LogFormat = LogFormat::Pretty,
+    file: PathBuf = PathBuf::new()
+});
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +110,9 @@ impl Settings {
         match &args.config {
             Some(file) if !file.is_file() => bail!("configuration file {} does not exist", file.display()),
             Some(file) => figment = figment.merge(Toml::file_exact(file)),
-            None if Path::new(DEFAULT_FILE).is_file() => figment = figment.merge(Toml::file_exact(DEFAULT_FILE)),
+            None if Path::new(DEFAULT_FILE).is_file() => {
+                figment = figment.merge(Toml::file_exact(DEFAULT_FILE))
+            }
             None => {}
         }
         figment = figment.merge(Env::prefixed("OVERDUB__").split("__"));

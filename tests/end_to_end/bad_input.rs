@@ -78,7 +78,7 @@ async fn a_source_that_answers_nonsense_is_named_and_heals() {
     let folder = folder();
     let live = Fixture::start(folder.path(), 6).await.unwrap();
     let mut overdub = Overdub::start(folder.path()).await.unwrap();
-    let cases: [(&str, fn() -> Reply, &[&str]); 5] = [
+    let cases: [(&str, fn() -> Reply, &[&str]); 6] = [
         ("missing", Reply::not_found, &["404"]),
         (
             "html",
@@ -87,6 +87,12 @@ async fn a_source_that_answers_nonsense_is_named_and_heals() {
         ),
         ("empty", || Reply::Whole(200, "application/vnd.apple.mpegurl", Vec::new()), &["empty", "playlist"]),
         ("endless", || Reply::Endless("application/vnd.apple.mpegurl"), &["larger", "4194304", "4 mib"]),
+        // A body that ends with its connection may be taken or refused, as long as it is bounded and named.
+        (
+            "unframed",
+            || Reply::EndlessUnframed("application/vnd.apple.mpegurl"),
+            &["larger", "content-length"],
+        ),
         ("broken", || Reply::Whole(500, "text/plain", Vec::new()), &["500"]),
     ];
     let mut sites = Vec::new();

@@ -36,8 +36,11 @@ use streams::{Streams, Unit};
 use untimed::{TimedPicture, Untimed};
 use video::VideoTrack;
 
-/// Audio that is this much behind the video, or missing altogether, is dead at the batch's end: 3 s.
+/// Audio that ends this much before the video, and has not come for as long, is dead at the batch's end: 3 s.
 const DEAD_AUDIO_90K: i64 = 3 * 90_000;
+
+/// The same for audio of which the batch has nothing at all: 1 s.
+const ABSENT_AUDIO_90K: i64 = 90_000;
 
 /// Why a batch cannot be assembled. Segments count from 0 within the batch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -212,6 +215,8 @@ impl Assembler {
         self.clock.expect_tracks(has);
         self.cutter.expect_tracks(has);
         self.take_units();
+        let placed = self.clock.end_segment();
+        self.place(placed);
         Ok(self.cutter.ready())
     }
 
@@ -366,8 +371,17 @@ impl Assembler {
     /// An audio track that has gone silent goes on as silence, so that its slot is as long as the picture's.
     fn fill_dead_audio(&mut self) {
         let Some(video_end) = self.video.end_90k().filter(|_| self.video_config.is_some()) else { return };
+        let Some(audio_end) = self.audio.end_90k() else { return };
+        // Audio that is merely multiplexed late, or ahead of its segment's video, is alive: silence in its place
+        // would cost it.
         let alive_at = self.carry.video_at_last_audio_90k.unwrap_or(i64::MIN);
-        if self.audio_units > 0 && video_end.saturating_sub(alive_at) <= DEAD_AUDIO_90K {
+        let (missing, unheard) = (video_end - audio_end, video_end.saturating_sub(alive_at));
+        let dead = if self.audio_units == 0 {
+            missing > ABSENT_AUDIO_90K
+        } else {
+            missing > DEAD_AUDIO_90K && unheard > DEAD_AUDIO_90K
+        };
+        if !dead {
             return;
         }
         for (sample, origin) in self.audio.fill_to(video_end, self.segments, &mut self.counters) {

@@ -274,6 +274,16 @@ mod tests {
     }
 
     #[test]
+    fn what_only_looks_like_a_header_is_not_believed() {
+        // 44.1 kHz, 16 bytes long: the next syncword is where it says, but what stands there says otherwise.
+        let mut bytes = vec![0xff, 0xf1, 0x50, 0x80, 0x02, 0x1f, 0xfc, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        bytes.extend([frame(&[1; 20], false, 1), frame(&[2; 20], false, 1)].concat());
+        let (out, counters, _) = read(&[(0, &bytes)]);
+        assert_eq!(out.iter().map(|f| f.data[0]).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(counters.get("adts_skipped_bytes"), 16);
+    }
+
+    #[test]
     fn a_frame_of_several_blocks_is_left_out_and_its_time_counted() {
         let bytes =
             [frame(&[1; 20], false, 3), frame(&[2; 20], false, 1), frame(&[3; 20], false, 1)].concat();

@@ -19,11 +19,12 @@ const MAX_STEP_90K: i64 = 10 * TICKS_PER_SECOND;
 /// A step back beyond this is a jump: 1 s. Smaller ones are left to the tracks.
 const MAX_STEP_BACK_90K: i64 = TICKS_PER_SECOND;
 
-/// How much of one track is held while the first of the other track's run has not come: 5 s.
+/// How much of one track is held, once a segment is complete, while the other track's first in the run has not
+/// come: 5 s. (Inside a segment one track may stand whole before the other.)
 const MAX_HELD_90K: i64 = 5 * TICKS_PER_SECOND;
 
 /// Access units held at most.
-const MAX_HELD_ITEMS: usize = 4096;
+const MAX_HELD_ITEMS: usize = 16_384;
 
 /// Index of a track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,11 +165,24 @@ impl Clock {
         match &mut self.opening {
             Some(opening) if opening.first_90k[track as usize].is_some() => {
                 opening.held.push((Some(source), item));
-                if self.opening_is_complete(track, source) {
+                if self.opening_is_complete() {
                     self.resolve(&mut out);
                 }
             }
             _ => out.push(self.placed(Some(source), item)),
+        }
+        out
+    }
+
+    /// A segment is complete: a track that has not come in it is not waited for much longer.
+    pub fn end_segment(&mut self) -> Vec<Placed> {
+        let mut out = Vec::new();
+        let span = |opening: &Opening| {
+            let firsts = opening.first_90k.iter().zip(&self.tracks);
+            firsts.filter_map(|(first, track)| Some(track.last_90k? - (*first)?)).max()
+        };
+        if self.opening.as_ref().and_then(span).is_some_and(|span| span > MAX_HELD_90K) {
+            self.resolve(&mut out);
         }
         out
     }
@@ -268,15 +282,11 @@ impl Clock {
         self.opening.as_ref().map_or(self.newest_offset_90k, Opening::offset)
     }
 
-    /// Whether the run need not wait any longer, after `source` of `track` was added to it.
-    fn opening_is_complete(&self, track: Track, source: i64) -> bool {
+    /// Whether the run need not wait any longer.
+    fn opening_is_complete(&self) -> bool {
         let Some(opening) = &self.opening else { return false };
-        let all_there = (0..2).all(|index| {
-            // After a jump only tracks that exist can follow it; at an epoch's beginning the program's map tells.
-            opening.first_90k[index].is_some() || !self.expected[index]
-        });
-        let first = opening.first_90k[track as usize].unwrap_or(source);
-        all_there || source - first > MAX_HELD_90K || opening.held.len() >= MAX_HELD_ITEMS
+        let all_there = (0..2).all(|index| opening.first_90k[index].is_some() || !self.expected[index]);
+        all_there || opening.held.len() >= MAX_HELD_ITEMS
     }
 
     fn resolve(&mut self, out: &mut Vec<Placed>) {

@@ -14,7 +14,7 @@ const LONG_CUT_90K: i64 = 6 * 90_000;
 /// A cut of audio alone is at least this long: 1 s.
 const SHORT_AUDIO_CUT_S: i64 = 1;
 
-/// How far pictures may go on while a cut waits for its audio: 3 s.
+/// How far pictures may go on, once a segment is complete, while a cut waits for its audio: 3 s.
 const MAX_AUDIO_LAG_90K: i64 = 3 * 90_000;
 
 /// Gathers samples into cuts.
@@ -65,14 +65,15 @@ impl Cutter {
         self.expected = expected;
     }
 
-    /// The cuts that are complete.
+    /// The cuts that are complete, at a segment's end.
     pub fn ready(&mut self) -> Vec<MediaCut> {
+        let now = self.open.as_ref().and_then(|open| open.video.last()).map(|sample| sample.dts_90k);
+        self.release(now.unwrap_or(i64::MIN));
         std::mem::take(&mut self.ready)
     }
 
     /// Takes the next picture in decoding order, labelled with its segment.
     pub fn video(&mut self, sample: VideoSample, origin: u32, counters: &mut Counters) {
-        let now = sample.dts_90k;
         match &mut self.open {
             Some(open) => {
                 let long = sample.dts_90k - open.start_90k >= LONG_CUT_90K;
@@ -93,7 +94,7 @@ impl Cutter {
                 self.open = Some(OpenCut { origin, start_90k: sample.dts_90k, video: vec![sample] });
             }
         }
-        self.release(now);
+        self.release(i64::MIN);
     }
 
     /// Takes the next access unit of audio, labelled with its segment; its time counts in units of `rate`.
@@ -120,7 +121,7 @@ impl Cutter {
         let video = self.open.take().map(|open| open.video).unwrap_or_default();
         let audio: Vec<_> = self.audio.drain(..).collect();
         self.ready.push(MediaCut { video, audio });
-        self.ready()
+        std::mem::take(&mut self.ready)
     }
 
     /// Completes closed cuts whose audio is there, or has had its time: pictures have come up to `now_90k`.

@@ -56,8 +56,7 @@ pub(super) fn demux(files: &StreamFiles, command: &DemuxBatch) -> Result<Demuxed
         let cuts = assembler
             .push_segment(&bytes)
             .map_err(|source| DemuxError::Segment { number: segment.number, source })?;
-        let (video_config, audio_config) =
-            (assembler.video_config().cloned(), assembler.audio_config());
+        let (video_config, audio_config) = (assembler.video_config().cloned(), assembler.audio_config());
         for cut in cuts {
             video.write(&cut, video_config.as_ref())?;
             audio.write(&cut, audio_config.as_ref())?;

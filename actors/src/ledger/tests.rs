@@ -146,7 +146,11 @@ fn a_batch_closes_when_its_segments_reach_the_buffer() {
     let mut driver = Driver::new(plan(&["main"]));
     assert_eq!(driver.apply(Event::SegmentStored(segment(7, 4))), []);
     let actions = driver.apply(Event::SegmentStored(segment(8, 4)));
-    assert!(actions.iter().any(|action| matches!(action, Action::Demux { batch: 0, segments, .. } if segments.len() == 2)));
+    assert!(
+        actions
+            .iter()
+            .any(|action| matches!(action, Action::Demux { batch: 0, segments, .. } if segments.len() == 2))
+    );
     assert_eq!(driver.ledger.header().open_batch, 1);
     assert_eq!(driver.ledger.header().next_media_sequence, Some(9));
 }
@@ -234,7 +238,8 @@ fn each_fallback_says_its_own_reason() {
     driver.apply(Event::LinkChanged { rendition: 0, connected: false });
     driver.wait(40);
     driver.apply(Event::LinkChanged { rendition: 0, connected: true });
-    let reasons: Vec<_> = (0..4).map(|n| driver.batch(n).renditions[0].fallback.clone().unwrap().label()).collect();
+    let reasons: Vec<_> =
+        (0..4).map(|n| driver.batch(n).renditions[0].fallback.clone().unwrap().label()).collect();
     assert_eq!(reasons[0], "processor_error");
     assert_eq!(reasons[1..], ["not_connected"; 3]);
 }

@@ -10,8 +10,7 @@ use overdub_media::hls::{
 use overdub_media::mp4::{TrackConfig, codecs};
 use overdub_media::time::rescale;
 
-use super::{ListedBatch, Listing, ORIGINAL_FILE};
-use crate::files::rendition_file;
+use super::{ListedBatch, Listing, ORIGINAL_SEGMENTS, VIDEO_SEGMENTS, rendition_segments};
 use crate::ledger::playlist_window_90k;
 use crate::messages::{Cut, ListBatch};
 
@@ -132,21 +131,21 @@ fn micros(duration: u64, timescale: u32) -> i64 {
 
 fn video_segment(listed: &WindowSegment<'_>) -> Segment {
     let cut = listed.batch.media.video.as_ref().and_then(|video| video.cuts.get(listed.index));
-    segment(listed, cut, 90_000, "video", "video.fmp4")
+    segment(listed, cut, 90_000, "video", VIDEO_SEGMENTS)
 }
 
 fn original_segment(listed: &WindowSegment<'_>) -> Segment {
     let audio = listed.batch.media.audio.as_ref();
     let cut = audio.and_then(|audio| audio.cuts.get(listed.index));
-    segment(listed, cut, audio.map_or(1, |audio| audio.config.sample_rate), "audio", ORIGINAL_FILE)
+    segment(listed, cut, audio.map_or(1, |audio| audio.config.sample_rate), "audio", ORIGINAL_SEGMENTS)
 }
 
 fn rendition_segment(listed: &WindowSegment<'_>, name: &str) -> Segment {
     let audio = listed.batch.media.audio.as_ref();
     let rendition = listed.batch.renditions.iter().find(|rendition| &*rendition.name == name);
     let cut = rendition.and_then(|rendition| rendition.cuts.get(listed.index));
-    let file = rendition_file("fitted_audio", name);
-    segment(listed, cut, audio.map_or(1, |audio| audio.config.sample_rate), "audio", &file)
+    let timescale = audio.map_or(1, |audio| audio.config.sample_rate);
+    segment(listed, cut, timescale, "audio", &rendition_segments(name))
 }
 
 /// A cut as a segment; a gap where the batch has nothing of the track.

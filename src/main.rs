@@ -1,1 +1,52 @@
-fn main() {}
+//! `overdub`: the command line.
+
+mod demo;
+mod processor;
+mod serve;
+mod settings;
+mod simulate_source;
+mod telemetry;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+/// Live streams in, audio through external processors, back beside the untouched picture on a fixed delay
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Serve(settings::SettingsArgs),
+    /// Show it at work: a looping source, a processor that changes the sound, the result to play
+    Demo(demo::DemoArgs),
+    /// Run an audio processor: a Socket.IO server that answers fragments
+    Processor(processor::ProcessorArgs),
+    /// Serve files as a live, sliding-window HLS stream
+    SimulateSource(simulate_source::SimulateSourceArgs),
+    /// Read the configuration as `serve` would, and show it or say what is wrong with it
+    CheckConfig(settings::SettingsArgs),
+}
+
+#[actix_web::main]
+async fn main() -> anyhow::Result<()> {
+    // Building any TLS client panics without a provider.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        anyhow::bail!("a TLS provider is installed already");
+    }
+    match Cli::parse().command {
+        Command::Serve(args) => serve::run(&args).await,
+        Command::Demo(args) => demo::run(args).await,
+        Command::Processor(args) => processor::run(args).await,
+        Command::SimulateSource(args) => simulate_source::run(args).await,
+        Command::CheckConfig(args) => {
+            let settings = settings::Settings::load(&args).context("the configuration is not valid")?;
+            println!("{}", settings.shown()?);
+            Ok(())
+        }
+    }
+}

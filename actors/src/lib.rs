@@ -4,13 +4,35 @@
 //! | --- | --- |
 //! | [`clock`] | the one place that asks for the time |
 //! | [`settings`] | per-stream settings, stream ids, secret-free display of URLs |
-//! | [`messages`] | what supervisor and children say to each other |
 //! | [`requests`] | what others may ask of the registry |
-//! | [`publisher`] | where a stream's result goes |
+//! | [`registry`] | starts, stops, lists and restores streams |
+//! | [`supervisor`] | one stream: its ledger, its children, its deadlines |
+//! | [`ledger`] | the pure state machine that knows every batch of a stream |
+//! | [`store`] | the state on disk |
+//! | [`messages`] | what supervisor and children say to each other |
+//! | [`fetcher`] | the source's segments to disk |
+//! | [`demuxer`] | a batch's segments to video and audio |
+//! | [`link`] | the socket to one audio processor |
+//! | [`remuxer`] | video beside audio fitted to its slot |
+//! | [`publisher`] | the outputs: RTMP and HLS |
+//! | [`live`] | the HLS output as the origin serves it |
+//! | [`files`] | where files lie, and how they are written |
+//! | [`metrics`] | what is counted |
 #![warn(missing_docs)]
 
 pub mod clock;
+pub mod demuxer;
+pub mod fetcher;
+pub mod files;
+pub mod ledger;
+pub mod link;
+pub mod live;
 pub mod messages;
+pub mod metrics;
 pub mod publisher;
+pub mod registry;
+pub mod remuxer;
 pub mod requests;
 pub mod settings;
+pub mod store;
+pub mod supervisor;

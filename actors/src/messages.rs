@@ -215,6 +215,48 @@ pub struct BatchMedia {
     pub program_date_time: Option<UnixMicros>,
 }
 
+impl BatchMedia {
+    /// HLS segments in it.
+    #[must_use]
+    pub fn cut_count(&self) -> usize {
+        let video = self.video.as_ref().map_or(0, |video| video.cuts.len());
+        video.max(self.audio.as_ref().map_or(0, |audio| audio.cuts.len()))
+    }
+
+    /// Seconds of media.
+    #[must_use]
+    pub fn duration_s(&self) -> f64 {
+        (self.end_90k - self.start_90k) as f64 / 90_000.0
+    }
+
+    /// The cut that times an HLS segment, and its timescale: the video's where there is video.
+    #[must_use]
+    pub fn timing_cut(&self, index: usize) -> Option<(&Cut, u32)> {
+        match (&self.video, &self.audio) {
+            (Some(video), _) => Some((video.cuts.get(index)?, 90_000)),
+            (None, Some(audio)) => Some((audio.cuts.get(index)?, audio.config.sample_rate)),
+            (None, None) => None,
+        }
+    }
+
+    /// When the last frame of an HLS segment goes on air.
+    #[must_use]
+    pub fn segment_airs_at(&self, clock: AirClock, index: usize) -> Option<UnixMicros> {
+        let (cut, timescale) = self.timing_cut(index)?;
+        let frame = cut.duration / u64::from(cut.samples.max(1));
+        let last = cut.start + i64::try_from(cut.duration - frame).unwrap_or(0);
+        Some(clock.air_time(overdub_media::time::rescale(last, timescale, 90_000)))
+    }
+}
+
+impl ListBatch {
+    /// When the last frame of one of its segments goes on air.
+    #[must_use]
+    pub fn segment_airs_at(&self, index: usize) -> Option<UnixMicros> {
+        self.media.segment_airs_at(self.clock, index)
+    }
+}
+
 /// Events of the demuxer.
 #[derive(Debug)]
 pub enum DemuxerEvent {
@@ -531,4 +573,45 @@ pub enum PublisherEvent {
     },
     /// The output has ended cleanly.
     Finished,
+}
+
+/// Command to the HLS publisher: list this batch's segments when they have been on air, after those before it.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct ListBatch {
+    /// The batch's number.
+    pub batch: u64,
+    /// When its samples go on air.
+    pub clock: AirClock,
+    /// What demuxing made of it.
+    pub media: Arc<BatchMedia>,
+    /// Media sequence number of its first segment.
+    pub sequence: u64,
+    /// Discontinuities up to and including its own.
+    pub discontinuities: u64,
+    /// How many of its segments count.
+    pub segments: usize,
+    /// EXT-X-TARGETDURATION, which only grows.
+    pub target_duration_s: u32,
+    /// Fitted audio by rendition, in the settings' order.
+    pub renditions: Vec<ListedRendition>,
+}
+
+/// One rendition of a [`ListBatch`].
+#[derive(Debug, Clone)]
+pub struct ListedRendition {
+    /// The rendition's name.
+    pub name: Arc<str>,
+    /// Its language.
+    pub language: Option<String>,
+    /// Fragments of its fitted audio; empty when it was dropped.
+    pub cuts: Vec<Cut>,
+}
+
+/// Command to the HLS publisher: list nothing more; with `ended`, close the playlists for good (EXT-X-ENDLIST).
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct FinishPlaylists {
+    /// Whether the source has ended.
+    pub ended: bool,
 }

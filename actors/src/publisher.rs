@@ -2,6 +2,8 @@
 //!
 //! | module | what |
 //! | --- | --- |
+//! | [`hls`] | the HLS playlists |
 //! | [`rtmp`] | one RTMP push: connection, pacing, reconnection |
 
+pub mod hls;
 pub mod rtmp;

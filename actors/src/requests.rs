@@ -192,6 +192,18 @@ pub enum StreamState {
 }
 
 impl StreamState {
+    /// Every state.
+    pub const ALL: [Self; 8] = [
+        Self::Starting,
+        Self::Waiting,
+        Self::Running,
+        Self::Degraded,
+        Self::Failed,
+        Self::Stopping,
+        Self::Stopped,
+        Self::Ended,
+    ];
+
     /// Whether the stream has children.
     #[must_use]
     pub fn is_active(self) -> bool {

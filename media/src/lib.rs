@@ -3,16 +3,27 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`time`] | the 90 kHz timeline and the 33-bit clock |
+//! | [`sample`] | what every container carries: samples and codec configurations |
+//! | [`ts`] | MPEG-TS to elementary streams |
+//! | [`h264`] | H.264 byte streams to access units |
+//! | [`aac`] | ADTS to access units; silence |
+//! | [`assemble`] | a batch's segments to samples on the output timeline |
 //! | [`mp4`] | fragmented MP4 out; fragmented and progressive MP4 in |
 //! | [`flv`] | bodies of FLV tags and RTMP media messages, FLV files |
-//! | [`sample`] | what every container carries: samples and codec configurations |
 //! | [`rtmp`] | RTMP's handshake, chunks, AMF0 and messages |
+//! | [`hls`] | playlists: reading and writing |
 //!
 //! Nothing here reads a file, opens a socket, asks for the time or logs: callers push bytes and get values.
 #![warn(missing_docs)]
 
+pub mod aac;
+pub mod assemble;
+pub mod counters;
 pub mod flv;
+pub mod h264;
+pub mod hls;
 pub mod mp4;
 pub mod rtmp;
 pub mod sample;
 pub mod time;
+pub mod ts;

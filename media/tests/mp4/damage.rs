@@ -94,6 +94,36 @@ fn sample_tables_are_followed() {
     assert_eq!(file.samples(1).iter().map(|s| s.data.len()).collect::<Vec<_>>(), [4, 5, 6]);
 }
 
+/// A fragment with one 4-byte sample of the given flags, without `tfdt`.
+fn bare_fragment(track: u32, flags: u32) -> Vec<u8> {
+    let tfhd = boxed(b"tfhd", &[&words(&[0x2_0038, track, 1000, 4, flags])]);
+    let trun = boxed(b"trun", &[&words(&[0x1, 1, 72])]);
+    let moof = boxed(b"moof", &[&boxed(b"traf", &[&tfhd, &trun])]);
+    assert_eq!(moof.len(), 64);
+    [moof, boxed(b"mdat", &[&[1, 2, 3, 4]])].concat()
+}
+
+#[test]
+fn without_a_decode_time_a_fragment_goes_on_where_the_last_sample_ended() {
+    let tables = [stts(&[3, 1024]), stsc(&[1, 3, 1]), stsz(4, 3, &[]), stco(&[8])];
+    let bare = bare_fragment(1, 0);
+    let file = read_file(&Bytes::from([&progressive(&tables)[..], &bare, &bare].concat())).unwrap();
+    let times: Vec<_> = file.samples(1).iter().map(|s| (s.dts, s.data[0])).collect();
+    assert_eq!(times, [(0, 7), (1024, 7), (2048, 7), (3072, 1), (4072, 1)]);
+}
+
+#[test]
+fn either_flag_marks_a_picture_that_needs_others() {
+    let movie = read_init(&Bytes::from(init())).unwrap();
+    let sync = |track, flags| {
+        let runs = read_fragment(&movie, &Bytes::from(bare_fragment(track, flags))).unwrap();
+        runs[0].samples[0].sync
+    };
+    assert!(sync(1, 0) && sync(1, 0x0200_0000));
+    assert!(!sync(1, 0x0001_0000) && !sync(1, 0x0100_0000) && !sync(1, 0x0101_0000));
+    assert!(sync(2, 0x0101_0000), "every AAC access unit can be decoded by itself");
+}
+
 #[test]
 fn lying_tables_are_refused() {
     let refused = |tables: &[Vec<u8>], text: &str| {

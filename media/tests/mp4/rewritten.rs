@@ -177,6 +177,7 @@ fn pixels_that_are_not_square_are_told_of() {
     let init = init_segment(&[(1, TrackConfig::Video(config))]).unwrap();
     let moov = mp4_atom::Moov::decode(&mut &init[init.windows(4).position(|w| w == b"moov").unwrap() - 4..])
         .unwrap();
+    assert_eq!(moov.trak[0].mdia.mdhd.language, "und");
     let mp4_atom::Codec::Avc1(avc1) = &moov.trak[0].mdia.minf.stbl.stsd.codecs[0] else { panic!() };
     let pasp = avc1.pasp.as_ref().unwrap();
     assert_eq!((pasp.h_spacing, pasp.v_spacing), (64, 45));

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use mp4_atom::Decode;
 use overdub_media::mp4::{
-    FIRST_TFDT_VALUE_OFFSET, FragmentBuilder, Movie, Mp4Error, TrackConfig, TrackKind, init_segment,
-    read_fragment, read_init, split_nals, tfdt_value_offset,
+    FIRST_TFDT_VALUE_OFFSET, FragmentBuilder, Movie, Mp4Error, TrackConfig, TrackKind, decoder_configuration,
+    init_segment, read_fragment, read_init, split_nals, tfdt_value_offset,
 };
 use overdub_media::sample::{AudioSample, VideoSample};
 use proptest::prelude::*;
@@ -214,6 +214,11 @@ fn configurations_are_read_as_written() {
     assert!(
         movie.tracks.iter().all(|t| t.edit_media_time == 0 && t.edit_delay == 0 && t.nal_length_size == 4)
     );
+
+    // ISO/IEC 14496-15 5.3.3.1.2: High profile has chroma format and bit depths at the end.
+    let record = decoder_configuration(&video_config()).unwrap();
+    assert!(record.starts_with(&[1, 0x64, 0, 0x1e, 0xff, 0xe1, 0, 26, 0x67]));
+    assert!(record.ends_with(&[1, 0, 6, 0x68, 0xeb, 0xe3, 0xcb, 0x22, 0xc0, 0xfd, 0xf8, 0xf8, 0]));
 
     let mut fast = audio_config();
     fast.sample_rate = 96_000;

@@ -1,0 +1,69 @@
+# make demo    builds the program and shows it at work; nothing else to install or start
+# make check   what CI runs: lint, then test
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+DENY_VERSION := 0.20.2
+PEERS := tests/support/socketio
+# Dependencies are those of the committed Cargo.lock.
+LOCKED := --locked
+
+.PHONY: help build demo lint fmt clippy deny test check fixtures setup-media setup-peers setup-deny
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+build: ## the release binary, target/release/overdub
+	$(CARGO) build --release $(LOCKED)
+
+demo: setup-media build ## a live source, a processor that changes the sound, and the result to watch
+	target/release/overdub demo
+
+check: lint test ## what CI runs
+
+lint: fmt clippy deny ## formatting, clippy, licences and sources of dependencies
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
+
+# The advisory list is fetched from the open network, so it is checked where there is one (or where
+# OVERDUB_ADVISORIES=1 asks for it); the other checks need the lock file alone.
+deny: setup-deny
+	$(CARGO) deny $(LOCKED) check licenses bans sources
+	@if [[ "$${OVERDUB_ADVISORIES:-}" == 1 ]] || { [[ -z "$${OVERDUB_ADVISORIES:-}" ]] && timeout 10 git ls-remote -q https://github.com/rustsec/advisory-db HEAD >/dev/null 2>&1; }; then \
+	    $(CARGO) deny $(LOCKED) check advisories; \
+	else \
+	    echo "advisories not checked: no way to github.com (OVERDUB_ADVISORIES=1 insists)"; \
+	fi
+
+test: setup-media setup-peers ## all tests, end-to-end ones against real peers too
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	    set -x; $(CARGO) nextest run $(LOCKED) --workspace; \
+	else \
+	    set -x; $(CARGO) test $(LOCKED) --workspace; \
+	fi
+
+fixtures: ## makes fixtures/ again (other bytes with another ffmpeg)
+	fixtures/make.sh
+
+setup-media: ## ffmpeg
+	@.ci/apt-install ffmpeg=ffmpeg ffprobe=ffmpeg
+
+setup-peers: setup-media ## what the end-to-end tests talk to: nginx with RTMP, npm's socket.io
+	@.ci/apt-install nginx=nginx-light /usr/lib/nginx/modules/ngx_rtmp_module.so=libnginx-mod-rtmp
+	@if [[ -f $(PEERS)/package-lock.json && $(PEERS)/package-lock.json -nt $(PEERS)/node_modules/.package-lock.json ]]; then \
+	    command -v npm >/dev/null || { echo "npm is missing: install Node 20 or later" >&2; exit 1; }; \
+	    echo "installing the npm peers of the tests"; \
+	    npm ci --prefix $(PEERS) --ignore-scripts --no-audit --no-fund; \
+	    touch $(PEERS)/node_modules/.package-lock.json; \
+	fi
+
+setup-deny:
+	@if ! $(CARGO) deny --version >/dev/null 2>&1; then \
+	    echo "installing cargo-deny $(DENY_VERSION), once; this takes some minutes"; \
+	    $(CARGO) install --locked cargo-deny --version $(DENY_VERSION); \
+	fi

@@ -1,0 +1,345 @@
+//! Requests with every limit that a hostile server needs: size, time to the head, time between bytes, time in
+//! all, redirects, schemes, addresses.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix_service::ServiceExt;
+use actix_tls::connect::Connection;
+use awc::error::PayloadError;
+use awc::http::{StatusCode, Version, header};
+use awc::{Client, ClientResponse, Connector};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use overdub_media::hls::ByteRange;
+use tokio::time::Instant;
+use url::Url;
+
+use super::FetchLimits;
+use super::address::{Resolver, check_literal};
+use super::watched::{Ends, Watched};
+use super::work::Pulse;
+
+mod error;
+pub(super) use error::{FetchError, Subject};
+use error::{classify, classify_io, is_stale};
+
+/// Authorities after which the client is replaced: its pool keeps idle connections by authority and never
+/// forgets one, so a playlist that names a new host for each segment would collect sockets.
+const MAX_AUTHORITIES: usize = 32;
+
+/// A client with its limits; one a fetcher.
+pub(super) struct Http {
+    client: Client,
+    authorities: BTreeSet<String>,
+    limits: FetchLimits,
+    allow_private: bool,
+    pulse: Rc<Pulse>,
+    ends: Ends,
+}
+
+impl Http {
+    pub(super) fn new(limits: FetchLimits, allow_private: bool, pulse: Rc<Pulse>) -> Self {
+        let ends = Ends::default();
+        let client = client(&limits, allow_private, &ends);
+        Self { client, authorities: BTreeSet::new(), limits, allow_private, pulse, ends }
+    }
+
+    /// Asks for `url`, following redirects; the answer is good when this returns, its body still to be read.
+    /// The whole of it, body included, may take `total`, if that is less than the limit.
+    pub(super) async fn get(
+        &mut self,
+        url: &Url,
+        range: Option<ByteRange>,
+        subject: Subject,
+        total: Duration,
+    ) -> Result<Body, FetchError> {
+        let total = total.min(self.limits.total_timeout);
+        let deadline = Instant::now() + total;
+        let mut url = url.clone();
+        for _ in 0..=self.limits.redirects {
+            self.check(&url)?;
+            let response = self
+                .send(&url, range, deadline)
+                .await?
+                .ok_or(FetchError::TooSlow { subject, limit: total })?;
+            if is_redirect(response.status()) {
+                let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+                url = location.and_then(|location| url.join(location).ok()).ok_or(FetchError::BadRedirect)?;
+                continue;
+            }
+            let limit = match subject {
+                Subject::Playlist => self.limits.playlist_bytes,
+                Subject::Segment => self.limits.segment_bytes,
+                Subject::Key => self.limits.key_bytes,
+            };
+            let body = Body {
+                url,
+                subject,
+                limit,
+                idle: self.limits.idle_timeout,
+                total,
+                deadline,
+                length: content_length(&response),
+                chunked: response.headers().contains_key(header::TRANSFER_ENCODING),
+                response,
+                received: 0,
+                got: 0,
+                skip: 0,
+                take: None,
+                ends_before: self.ends.count(),
+                ends: self.ends.clone(),
+                pulse: Rc::clone(&self.pulse),
+            };
+            return body.checked(range);
+        }
+        Err(FetchError::Redirects(self.limits.redirects))
+    }
+
+    fn check(&self, url: &Url) -> Result<(), FetchError> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(FetchError::Scheme);
+        }
+        let host = url.host().ok_or(FetchError::BadUri)?;
+        if !self.allow_private {
+            check_literal(&host)?;
+        }
+        Ok(())
+    }
+
+    /// The head of the answer; none where the deadline came first.
+    async fn send(
+        &mut self,
+        url: &Url,
+        range: Option<ByteRange>,
+        deadline: Instant,
+    ) -> Result<Option<ClientResponse>, FetchError> {
+        self.authorities.insert(url.authority().to_owned());
+        if self.authorities.len() > MAX_AUTHORITIES {
+            self.authorities.clear();
+            self.client = client(&self.limits, self.allow_private, &self.ends);
+        }
+        let mut again = true;
+        loop {
+            let (wait, left) =
+                (self.limits.header_timeout, deadline.saturating_duration_since(Instant::now()));
+            match self.pulse.within(wait.min(left), self.request(url, range).send()).await {
+                None if left < wait => return Ok(None),
+                None => return Err(FetchError::NoAnswer(wait)),
+                Some(Ok(response)) => return Ok(Some(response)),
+                // The server may have closed a kept connection just as it was used again.
+                Some(Err(error)) if again && is_stale(&error) => again = false,
+                Some(Err(error)) => return Err(classify(error)),
+            }
+        }
+    }
+
+    fn request(&self, url: &Url, range: Option<ByteRange>) -> awc::ClientRequest {
+        let mut bare = url.clone();
+        // Neither fails on a URL with a host, which has been checked.
+        let _ = bare.set_username("");
+        let _ = bare.set_password(None);
+        bare.set_fragment(None);
+        let mut request = self.client.get(bare.as_str()).insert_header((header::ACCEPT_ENCODING, "identity"));
+        if !url.username().is_empty() || url.password().is_some() {
+            let (user, password) =
+                (percent_decode(url.username()), percent_decode(url.password().unwrap_or("")));
+            request = request.basic_auth(user, password);
+        }
+        if let Some(ByteRange { offset, len }) = range {
+            let last = offset.saturating_add(len.saturating_sub(1));
+            request = request.insert_header((header::RANGE, format!("bytes={offset}-{last}")));
+        }
+        request
+    }
+}
+
+fn client(limits: &FetchLimits, allow_private: bool, ends: &Ends) -> Client {
+    // Does nothing where the process has installed one; without any, building a client panics.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let resolver = actix_tls::connect::Resolver::custom(Resolver { allow_private });
+    let ends = ends.clone();
+    let connect =
+        actix_tls::connect::Connector::new(resolver).service().map(move |connection: Connection<_, _>| {
+            let (socket, request) = connection.into_parts();
+            Connection::new(request, Watched::new(socket, ends.clone()))
+        });
+    let connector = Connector::new()
+        .connector(connect)
+        // Shorter than the wait for the head, so that a host that does not answer at all is told apart.
+        .timeout(limits.header_timeout.mul_f64(0.9))
+        .handshake_timeout(limits.header_timeout)
+        // HTTP/2 buys nothing for one request at a time, and costs a window of megabytes.
+        .max_http_version(Version::HTTP_11);
+    Client::builder()
+        .connector(connector)
+        .disable_timeout()
+        .disable_redirects()
+        .add_default_header((header::USER_AGENT, concat!("overdub/", env!("CARGO_PKG_VERSION"))))
+        .finish()
+}
+
+/// A good answer whose body is read piece by piece.
+pub(super) struct Body {
+    /// Where it came from in the end.
+    pub url: Url,
+    response: ClientResponse,
+    subject: Subject,
+    limit: u64,
+    idle: Duration,
+    total: Duration,
+    deadline: Instant,
+    /// Content-Length.
+    length: Option<u64>,
+    /// Whether its end is told by its last chunk.
+    chunked: bool,
+    /// Bytes that came.
+    received: u64,
+    /// Bytes of them that were wanted.
+    got: u64,
+    /// Bytes before the wanted ones, where a server ignores Range.
+    skip: u64,
+    /// Bytes wanted, where a range was asked for.
+    take: Option<u64>,
+    ends_before: u64,
+    ends: Ends,
+    pulse: Rc<Pulse>,
+}
+
+impl Body {
+    fn checked(mut self, range: Option<ByteRange>) -> Result<Self, FetchError> {
+        let status = self.response.status();
+        match (status, range) {
+            (StatusCode::PARTIAL_CONTENT, Some(range)) => {
+                let starts_right = self.content_range_start().is_none_or(|start| start == range.offset);
+                if !starts_right {
+                    return Err(FetchError::WrongRange);
+                }
+                self.take = Some(range.len);
+            }
+            (_, Some(range)) if status.is_success() => {
+                self.skip = range.offset;
+                self.take = Some(range.len);
+            }
+            (StatusCode::PARTIAL_CONTENT, None) => return Err(FetchError::WrongRange),
+            _ if !status.is_success() => return Err(FetchError::Status(status)),
+            _ => {}
+        }
+        let size = self.take.or(self.length);
+        if size.is_some_and(|size| size > self.limit) {
+            return Err(FetchError::TooLarge { subject: self.subject, limit: self.limit });
+        }
+        // The client takes such a body for an empty one, where RFC 9112 6.3 has it end with the connection.
+        let open_ended = self.length.is_none()
+            && !self.chunked
+            && self.response.version() == Version::HTTP_11
+            && status != StatusCode::NO_CONTENT;
+        if open_ended { Err(FetchError::NoLength) } else { Ok(self) }
+    }
+
+    /// RFC 9110 14.4: `bytes 0-99/1000`.
+    fn content_range_start(&self) -> Option<u64> {
+        let value = self.response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
+        value.trim().strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
+    }
+
+    /// The next piece; none at the body's end. Whole when this says so: a body cut short is an error.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
+        loop {
+            if self.take == Some(self.got) {
+                return Ok(None);
+            }
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            let wait = self.idle.min(left);
+            let Some(next) = self.pulse.within(wait, self.response.next()).await else {
+                return Err(if left <= self.idle {
+                    FetchError::TooSlow { subject: self.subject, limit: self.total }
+                } else {
+                    FetchError::Idle(self.idle)
+                });
+            };
+            let mut chunk = match next {
+                None if self.was_cut() => return Err(self.truncated()),
+                None => return Ok(None),
+                Some(Ok(chunk)) => chunk,
+                Some(Err(PayloadError::Incomplete(_))) => return Err(self.truncated()),
+                Some(Err(PayloadError::Io(error))) => return Err(classify_io(&error)),
+                Some(Err(_)) => return Err(FetchError::NotHttp),
+            };
+            self.received += chunk.len() as u64;
+            let skipped = self.skip.min(chunk.len() as u64);
+            self.skip -= skipped;
+            // Both fit: they are at most the chunk's length.
+            let _ = chunk.split_to(skipped as usize);
+            if let Some(take) = self.take {
+                chunk.truncate(usize::try_from(take - self.got).unwrap_or(usize::MAX));
+            }
+            if chunk.is_empty() {
+                continue;
+            }
+            self.got += chunk.len() as u64;
+            if self.got > self.limit {
+                return Err(FetchError::TooLarge { subject: self.subject, limit: self.limit });
+            }
+            return Ok(Some(chunk));
+        }
+    }
+
+    /// The whole body; for small things only.
+    pub(super) async fn whole(&mut self) -> Result<Vec<u8>, FetchError> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = self.chunk().await? {
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    /// Whether a body that has ended should have gone on; the client itself does not tell.
+    fn was_cut(&self) -> bool {
+        let short = self.length.is_some_and(|length| self.received < length);
+        let unfinished = self.chunked && self.ends.count() != self.ends_before;
+        short || unfinished || self.take.is_some()
+    }
+
+    fn truncated(&self) -> FetchError {
+        FetchError::Truncated { subject: self.subject, got: self.got, of: self.take.or(self.length) }
+    }
+}
+
+fn content_length(response: &ClientResponse) -> Option<u64> {
+    response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// User names and passwords stand percent-encoded in a URL.
+fn percent_decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = text.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
+        if let Some(byte) = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            decoded.push(byte);
+            at += 3;
+        } else {
+            decoded.push(bytes[at]);
+            at += 1;
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_decoded() {
+        assert_eq!(percent_decode("a%40b%2Fc%"), "a@b/c%");
+        assert_eq!(percent_decode("%zz%4"), "%zz%4");
+    }
+}

@@ -1,0 +1,281 @@
+//! The loop: poll, take what is listed, wait.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use url::Url;
+
+use super::FetcherConfig;
+use super::download::{DownloadError, Downloader, unsupported};
+use super::health::{Health, Trouble};
+use super::http::Http;
+use super::pace::{backoff, poll_delay, retry_budget, stall_patience, try_limit};
+use super::plan::{Lost, Plan, Wanted};
+use super::source::{Loaded, Source};
+use crate::messages::{ChildEvent, FetcherEvent, Reporter};
+
+/// How often a fetcher that waits says that it is alive.
+const BEAT: Duration = Duration::from_secs(2);
+
+/// Tries at one segment, beside those in which the source was not to be had at all.
+const MAX_TRIES: u32 = 4;
+
+/// Says `Alive` while something is waited for.
+pub(super) struct Pulse {
+    reporter: Reporter,
+    next: Cell<Instant>,
+}
+
+impl Pulse {
+    fn new(reporter: Reporter) -> Self {
+        Self { reporter, next: Cell::new(Instant::now()) }
+    }
+
+    fn tell(&self, event: FetcherEvent) {
+        self.reporter.tell(event);
+    }
+
+    /// The future's output, or none when `limit` has passed.
+    pub(super) async fn within<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
+        let deadline = Instant::now() + limit;
+        let mut future = std::pin::pin!(future);
+        loop {
+            tokio::select! {
+                biased;
+                output = &mut future => return Some(output),
+                () = sleep_until(deadline.min(self.next.get())) => {}
+            }
+            let now = Instant::now();
+            if now >= self.next.get() {
+                self.next.set(now + BEAT);
+                self.reporter.tell(ChildEvent::Alive);
+            }
+            if now >= deadline {
+                return None;
+            }
+        }
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let _ = self.within(duration, std::future::pending::<()>()).await;
+    }
+
+    async fn sleep_until(&self, at: Instant) {
+        self.sleep(at.saturating_duration_since(Instant::now())).await;
+    }
+}
+
+/// Failures at the segment wanted.
+#[derive(Debug, Default)]
+struct Retry {
+    tries: u32,
+    since: Option<Instant>,
+    /// Not to be tried before.
+    not_before: Option<Instant>,
+    /// Whether the playlist was read since the first failure: if not, the whole source may be away.
+    polled: bool,
+    /// Length that ended within a transport packet.
+    partial_len: Option<u64>,
+    /// Failures to store it, which do not count as tries.
+    storage_failures: u32,
+}
+
+struct Work {
+    directory: PathBuf,
+    http: Http,
+    source: Source,
+    plan: Plan,
+    health: Health,
+    downloader: Downloader,
+    retry: Retry,
+    pulse: Rc<Pulse>,
+    target_duration_s: Option<u32>,
+    /// When the source last listed something new.
+    advanced_at: Instant,
+}
+
+/// Works until it is dropped.
+pub(super) async fn run(config: FetcherConfig, reporter: Reporter) {
+    let pulse = Rc::new(Pulse::new(reporter));
+    let directory = config.directory.clone();
+    // Leftovers do no harm, so whether this succeeded is of no interest.
+    let _ = tokio::task::spawn_blocking(move || super::file::remove_temporary(&directory)).await;
+    let mut work = Work {
+        directory: config.directory,
+        http: Http::new(config.limits, config.allow_private, Rc::clone(&pulse)),
+        source: Source::new(config.source_url),
+        plan: Plan::new(config.start, config.resume, config.lowest_number),
+        health: Health::default(),
+        downloader: Downloader::new(),
+        retry: Retry::default(),
+        pulse,
+        target_duration_s: None,
+        advanced_at: Instant::now(),
+    };
+    work.poll_until_ended().await;
+    work.pulse.tell(FetcherEvent::SourceEnded);
+    loop {
+        work.pulse.sleep(BEAT).await;
+    }
+}
+
+impl Work {
+    async fn poll_until_ended(&mut self) {
+        let mut failures = 0;
+        loop {
+            let began = Instant::now();
+            match self.source.load(&mut self.http).await {
+                Ok(loaded) => {
+                    failures = 0;
+                    self.clear(Trouble::Source);
+                    let changed = self.observe(&loaded);
+                    let due = began + poll_delay(self.target(), changed, fastrand::f64());
+                    self.fetch_until(&loaded.base, due).await;
+                    if self.plan.finished() {
+                        return;
+                    }
+                    self.pulse.sleep_until(due).await;
+                }
+                Err(error) => {
+                    failures += 1;
+                    self.fail(Trouble::Source, error.to_string());
+                    // What failed while the whole source was away was not the segment's fault.
+                    self.retry = Retry::default();
+                    self.pulse.sleep(backoff(failures, self.target(), fastrand::f64())).await;
+                }
+            }
+        }
+    }
+
+    /// Takes in a playlist; whether it brought anything new.
+    fn observe(&mut self, loaded: &Loaded) -> bool {
+        let playlist = &loaded.playlist;
+        if self.target_duration_s != Some(playlist.target_duration_s) {
+            self.target_duration_s = Some(playlist.target_duration_s);
+            self.tell(Some(FetcherEvent::PlaylistRead { target_duration_s: playlist.target_duration_s }));
+        }
+        let wanted = self.plan.wanted().map(|wanted| wanted.number);
+        let observed = self.plan.observe(playlist);
+        for lost in observed.lost {
+            self.tell_lost(lost);
+        }
+        self.retry.polled = true;
+        if self.plan.wanted().map(|wanted| wanted.number) != wanted {
+            self.retry = Retry::default();
+        }
+        let now = Instant::now();
+        let patience = stall_patience(self.target());
+        if observed.advanced || playlist.ended {
+            self.advanced_at = now;
+            self.clear(Trouble::Stalled);
+        } else if now - self.advanced_at >= patience {
+            let reason = format!("source's playlist has brought nothing new for {} s", patience.as_secs());
+            self.fail(Trouble::Stalled, reason);
+        }
+        observed.advanced
+    }
+
+    /// Fetches what is listed, in order, until the next poll is due or nothing is left.
+    async fn fetch_until(&mut self, base: &Url, due: Instant) {
+        while let Some(wanted) = self.plan.wanted() {
+            if let Some(not_before) = self.retry.not_before {
+                if not_before >= due {
+                    return;
+                }
+                self.pulse.sleep_until(not_before).await;
+            }
+            self.fetch(base, &wanted, due).await;
+            if Instant::now() >= due {
+                return;
+            }
+        }
+    }
+
+    async fn fetch(&mut self, base: &Url, wanted: &Wanted, due: Instant) {
+        if wanted.segment.gap {
+            return self.lose("the source marks it as missing (EXT-X-GAP)");
+        }
+        if let Some(reason) = unsupported(&wanted.segment) {
+            self.fail(Trouble::Media, reason.clone());
+            return self.lose(&reason);
+        }
+        let total = try_limit(self.target());
+        let accepted = self.retry.partial_len;
+        let result =
+            self.downloader.fetch(&mut self.http, base, wanted, &self.directory, total, accepted).await;
+        match result {
+            Ok(stored) => {
+                self.plan.stored();
+                self.retry = Retry::default();
+                self.pulse.tell(FetcherEvent::SegmentStored(stored));
+                for trouble in [Trouble::Storage, Trouble::Media] {
+                    self.clear(trouble);
+                }
+            }
+            Err(error @ DownloadError::Storage(_)) => {
+                self.retry.storage_failures = self.retry.storage_failures.saturating_add(1);
+                let wait = backoff(self.retry.storage_failures, self.target(), fastrand::f64());
+                self.retry.not_before = Some(Instant::now() + wait);
+                self.fail(Trouble::Storage, error.to_string());
+            }
+            Err(error) if error.is_final() => self.lose(&error.to_string()),
+            Err(error) => self.retry_or_lose(&error, due),
+        }
+    }
+
+    fn retry_or_lose(&mut self, error: &DownloadError, due: Instant) {
+        let now = Instant::now();
+        let since = *self.retry.since.get_or_insert(now);
+        if self.retry.tries == 0 {
+            self.retry.polled = false;
+        }
+        self.retry.tries += 1;
+        if let DownloadError::PartialPacket(len) = error {
+            self.retry.partial_len = Some(*len);
+        }
+        let spent = self.retry.tries >= MAX_TRIES || now - since >= retry_budget(self.target());
+        if spent && self.retry.polled {
+            return self.lose(&error.to_string());
+        }
+        let wait = backoff(self.retry.tries, self.target(), fastrand::f64());
+        // When all tries are spent, one more follows the next poll, unless that finds the whole source away.
+        self.retry.not_before = Some(if spent { due.max(now) } else { now + wait });
+    }
+
+    fn lose(&mut self, reason: &str) {
+        self.retry = Retry::default();
+        if let Some(lost) = self.plan.lose(reason) {
+            self.tell_lost(lost);
+        }
+    }
+
+    fn tell_lost(&self, lost: Lost) {
+        let Lost { media_sequence, duration_us, reason } = lost;
+        self.pulse.tell(FetcherEvent::SegmentLost { media_sequence, duration_us, reason });
+    }
+
+    fn fail(&mut self, trouble: Trouble, reason: String) {
+        let news = self.health.failed(trouble, reason);
+        self.tell(news);
+    }
+
+    fn clear(&mut self, trouble: Trouble) {
+        let news = self.health.cleared(trouble);
+        self.tell(news);
+    }
+
+    fn tell(&self, event: Option<FetcherEvent>) {
+        if let Some(event) = event {
+            self.pulse.tell(event);
+        }
+    }
+
+    /// The source's target duration in seconds, 1 to 3600; 4 before it is known.
+    fn target(&self) -> u32 {
+        self.target_duration_s.unwrap_or(4).clamp(1, 3600)
+    }
+}

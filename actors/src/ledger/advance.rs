@@ -1,0 +1,215 @@
+//! From records to the next actions: everything that may be done and has not been commanded yet.
+
+use super::Ledger;
+use super::event::{Action, Fill, Note};
+use super::records::{BatchRecord, FallbackReason, RenditionState};
+use crate::clock::UnixMicros;
+use crate::settings::Fallback;
+
+/// Media that HLS playlists list, beside the six target durations that clients want at least.
+const PLAYLIST_US: i64 = 30_000_000;
+
+/// Length of the HLS playlists in 90 kHz ticks.
+pub(crate) fn playlist_window_90k(target_s: u32) -> i64 {
+    (i64::from(target_s) * 6_000_000).max(PLAYLIST_US) / 100 * 9
+}
+
+/// How many of a batch's HLS segments have been on air, to their last frame, by `now`.
+pub(crate) fn cuts_on_air(batch: &BatchRecord, now: UnixMicros) -> usize {
+    (0..batch.hls_segments as usize)
+        .take_while(|index| batch.segment_airs_at(*index).is_some_and(|at| at <= now))
+        .count()
+}
+
+impl Ledger {
+    pub(super) fn advance(&mut self, now: UnixMicros, actions: &mut Vec<Action>) {
+        self.demux_next(actions);
+        let open: Vec<u64> = self
+            .batches
+            .values()
+            .filter(|batch| batch.media.is_some() && !batch.is_settled())
+            .map(|batch| batch.number)
+            .collect();
+        for number in open {
+            for rendition in 0..self.plan.renditions.len() {
+                self.advance_rendition(number, rendition, now, actions);
+            }
+        }
+        self.publish_ready(now, actions);
+        self.clean_old(actions);
+        if self.is_complete() && !self.issued.end {
+            self.issued.end = true;
+            actions.push(Action::EndOutputs);
+        }
+    }
+
+    /// Demuxing goes batch by batch: each needs what the one before left.
+    fn demux_next(&mut self, actions: &mut Vec<Action>) {
+        if self.issued.demux.is_some() {
+            return;
+        }
+        let next = self.batches.values().find(|batch| batch.media.is_none() && !batch.is_settled());
+        if let Some(batch) = next {
+            self.issued.demux = Some(batch.number);
+            actions.push(Action::Demux {
+                batch: batch.number,
+                segments: batch.segments.clone(),
+                discontinuity: batch.discontinuity,
+                carry: self.header.carry.clone(),
+            });
+        }
+    }
+
+    fn advance_rendition(
+        &mut self,
+        number: u64,
+        rendition: usize,
+        now: UnixMicros,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(batch) = self.batches.get(&number) else { return };
+        let Some(record) = batch.renditions.get(rendition) else { return };
+        let has_audio = batch.media.as_ref().is_some_and(|media| media.audio.is_some());
+        let late = self.deadline(batch).is_some_and(|deadline| deadline <= now);
+        let undecided = matches!(record.state, RenditionState::Waiting | RenditionState::Sent);
+        if undecided && !has_audio {
+            // Nothing to process: the picture goes on alone.
+            self.remux(number, rendition, Fill::Nothing, actions);
+            return;
+        }
+        if undecided && late {
+            let reason = if !self.connected.get(rendition).copied().unwrap_or(false) {
+                FallbackReason::NotConnected
+            } else if record.state == RenditionState::Sent {
+                FallbackReason::NoReply
+            } else {
+                FallbackReason::Busy
+            };
+            self.fall_back(number, rendition, reason, now, actions);
+        } else if undecided {
+            self.send(number, rendition, now, actions);
+        }
+        let state =
+            self.batches.get(&number).and_then(|batch| batch.renditions.get(rendition)).map(|r| r.state);
+        match state {
+            Some(RenditionState::Processed) => self.remux(number, rendition, Fill::Processed, actions),
+            Some(RenditionState::Fallback) => {
+                let fill = match self.plan.renditions.get(rendition).map(|plan| plan.fallback) {
+                    Some(Fallback::Silence) => Fill::Silence,
+                    Some(Fallback::Drop) => Fill::Nothing,
+                    Some(Fallback::Original) | None => Fill::Original,
+                };
+                self.remux(number, rendition, fill, actions);
+            }
+            _ => {}
+        }
+    }
+
+    fn send(&mut self, number: u64, rendition: usize, now: UnixMicros, actions: &mut Vec<Action>) {
+        if self.issued.sends.contains(&(number, rendition)) {
+            return;
+        }
+        let in_flight = self.issued.sends.iter().filter(|(_, sent)| *sent == rendition).count();
+        if in_flight >= self.plan.max_concurrent_batches {
+            return;
+        }
+        self.issued.sends.insert((number, rendition));
+        if let Some(record) = self.batch_mut(number).and_then(|batch| batch.renditions.get_mut(rendition)) {
+            record.state = RenditionState::Sent;
+            record.sent_at.get_or_insert(now);
+        }
+        self.flush = true;
+        actions.push(Action::Send { batch: number, rendition });
+    }
+
+    fn remux(&mut self, number: u64, rendition: usize, fill: Fill, actions: &mut Vec<Action>) {
+        if self.issued.remuxes.insert((number, rendition)) {
+            actions.push(Action::Remux { batch: number, rendition, fill });
+        }
+    }
+
+    /// Each output gets batches strictly by number. HLS gets those already aired as well after a restart:
+    /// its playlist still lists them.
+    fn publish_ready(&mut self, now: UnixMicros, actions: &mut Vec<Action>) {
+        for (index, output) in self.plan.outputs.iter().enumerate() {
+            for batch in self.batches.values() {
+                if batch.skipped.is_some() || batch.cleaned_at.is_some() {
+                    continue;
+                }
+                let remuxed = |rendition: usize| {
+                    batch.renditions.get(rendition).is_some_and(|r| r.state == RenditionState::Remuxed)
+                };
+                let ready = batch.media.is_some()
+                    && match output.rendition {
+                        Some(rendition) => remuxed(rendition),
+                        None => (0..batch.renditions.len()).all(remuxed),
+                    };
+                if !ready {
+                    break;
+                }
+                if output.rendition.is_some()
+                    && (batch.aired.contains_key(&output.name) || batch.is_settled())
+                {
+                    continue;
+                }
+                let Some(clock) = batch.clock else { break };
+                if self.issued.publishes.insert((batch.number, index)) {
+                    self.flush = true;
+                    actions.push(Action::Publish { batch: batch.number, output: index, clock });
+                }
+            }
+        }
+        if self.plan.outputs.is_empty() {
+            let aired: Vec<u64> = self
+                .batches
+                .values()
+                .filter(|batch| !batch.is_settled() && batch.state_name() == "publishing")
+                .filter(|batch| batch.air_end().is_some_and(|end| end <= now))
+                .map(|batch| batch.number)
+                .collect();
+            for number in aired {
+                if let Some(batch) = self.batch_mut(number) {
+                    batch.published_at = Some(now);
+                }
+                actions.push(Action::Note(Note::BatchPublished { batch: number }));
+            }
+        }
+    }
+
+    /// Batches leave the disk when newer ones have been published and no playlist lists them, nor did within
+    /// its own length.
+    fn clean_old(&mut self, actions: &mut Vec<Action>) {
+        let Some(keep) = self.plan.keep_batches else { return };
+        for number in self.cleanable(keep) {
+            if let Some(batch) = self.batches.get(&number)
+                && self.issued.cleans.insert(number)
+            {
+                let segments = batch.segments.iter().map(|segment| segment.path.clone()).collect();
+                actions.push(Action::Clean { batch: number, segments });
+            }
+        }
+    }
+
+    /// Settled batches whose files may go while the newest `keep` published ones stay.
+    #[must_use]
+    pub fn cleanable(&self, keep: u64) -> Vec<u64> {
+        let published: Vec<&BatchRecord> =
+            self.batches.values().filter(|batch| batch.published_at.is_some()).collect();
+        let Some(newest) = published.last().and_then(|batch| batch.media.as_ref()) else {
+            return Vec::new();
+        };
+        let kept_from = published.len().saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX));
+        let first_kept = published.get(kept_from).map_or(u64::MAX, |batch| batch.number);
+        let window = playlist_window_90k(self.header.hls_target_s);
+        let last_number = published.last().map_or(0, |batch| batch.number);
+        self.batches
+            .values()
+            .filter(|batch| batch.is_settled() && batch.cleaned_at.is_none())
+            .filter(|batch| batch.number < first_kept && batch.number < last_number)
+            .filter(|batch| {
+                batch.media.as_ref().is_none_or(|media| newest.end_90k - media.end_90k > 2 * window)
+            })
+            .map(|batch| batch.number)
+            .collect()
+    }
+}

@@ -1,0 +1,276 @@
+//! The state on disk: stream settings and ledgers in sled.
+//!
+//! One tree holds the streams, one their ledgers (`{id}/header`, `{id}/batch/{number}`). Values are JSON, so
+//! that a person can read what a machine left behind. A transition is one sled batch.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::{BatchRecord, Changes, Header};
+use crate::settings::{StreamId, StreamSettings};
+
+/// sled's default cache of 1 GB would be most of what the process holds.
+const CACHE_BYTES: u64 = 16 << 20;
+
+/// Why state could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// sled's own error.
+    #[error("state database: {0}")]
+    Database(#[from] sled::Error),
+    /// A record that is not what it should be.
+    #[error("state record {key} cannot be read: {source}")]
+    Record {
+        /// Its key.
+        key: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The folder could not be made or moved.
+    #[error("state folder {}: {source}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A stream as stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StoredStream {
+    /// Its settings.
+    pub settings: StreamSettings,
+    /// Whether it is wanted to run.
+    pub desired_running: bool,
+    /// Whether its source has ended and all has aired.
+    #[serde(default)]
+    pub ended: bool,
+}
+
+/// The state database. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Store {
+    db: sled::Db,
+    streams: sled::Tree,
+    ledgers: sled::Tree,
+}
+
+impl Store {
+    /// Opens or creates the database below `folder`. A damaged snapshot is set aside and the log replayed; a
+    /// database that cannot be opened at all is set aside whole and an empty one begun. Either is returned as
+    /// a warning to be said loudly.
+    pub fn open(folder: &Path) -> Result<(Self, Vec<String>), StoreError> {
+        let mut warnings = Vec::new();
+        let config = || sled::Config::new().path(folder).cache_capacity(CACHE_BYTES);
+        let db = match config().open() {
+            Ok(db) => db,
+            Err(error @ sled::Error::Corruption { .. }) => {
+                warnings.push(format!(
+                    "state in {} is damaged ({error}); trying without its snapshots",
+                    folder.display()
+                ));
+                let backup = set_aside_snapshots(folder)?;
+                warnings.push(format!("the snapshots were moved to {}", backup.display()));
+                match config().open() {
+                    Ok(db) => db,
+                    Err(error) => {
+                        let quarantine = quarantine(folder)?;
+                        warnings.push(format!(
+                            "state could not be recovered ({error}); it was moved to {} and an empty state begun: all streams must be created again",
+                            quarantine.display()
+                        ));
+                        config().open()?
+                    }
+                }
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let streams = db.open_tree("streams")?;
+        let ledgers = db.open_tree("ledgers")?;
+        Ok((Self { db, streams, ledgers }, warnings))
+    }
+
+    /// All stored streams. One that cannot be read is left out and reported beside the others.
+    pub fn streams(&self) -> Result<(Vec<StoredStream>, Vec<StoreError>), StoreError> {
+        let (mut streams, mut damaged) = (Vec::new(), Vec::new());
+        for entry in self.streams.iter() {
+            let (key, value) = entry?;
+            match decode(&key, &value) {
+                Ok(stream) => streams.push(stream),
+                Err(error) => damaged.push(error),
+            }
+        }
+        Ok((streams, damaged))
+    }
+
+    /// Writes a stream; call [`Store::flush`] before acting on it.
+    pub fn put_stream(&self, stream: &StoredStream) -> Result<(), StoreError> {
+        let key = stream.settings.stream_id.as_str();
+        self.streams.insert(key, encode(key, stream)?)?;
+        Ok(())
+    }
+
+    /// Forgets a stream and its ledger.
+    pub fn remove_stream(&self, id: &StreamId) -> Result<(), StoreError> {
+        self.streams.remove(id.as_str())?;
+        let mut batch = sled::Batch::default();
+        for key in self.ledgers.scan_prefix(format!("{id}/")).keys() {
+            batch.remove(key?);
+        }
+        self.ledgers.apply_batch(batch)?;
+        Ok(())
+    }
+
+    /// A stream's ledger; empty for a new one.
+    pub fn ledger(&self, id: &StreamId) -> Result<(Header, Vec<BatchRecord>), StoreError> {
+        let header = match self.ledgers.get(header_key(id))? {
+            Some(value) => decode(header_key(id).as_bytes(), &value)?,
+            None => Header::default(),
+        };
+        let mut batches = Vec::new();
+        for entry in self.ledgers.scan_prefix(format!("{id}/batch/")) {
+            let (key, value) = entry?;
+            batches.push(decode(&key, &value)?);
+        }
+        Ok((header, batches))
+    }
+
+    /// Writes one transition of a stream's ledger, whole or not at all.
+    pub fn commit(&self, id: &StreamId, changes: &Changes) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        if let Some(header) = &changes.header {
+            let key = header_key(id);
+            batch.insert(key.as_bytes(), encode(&key, header)?);
+        }
+        for record in &changes.batches {
+            let key = batch_key(id, record.number);
+            batch.insert(key.as_bytes(), encode(&key, record)?);
+        }
+        for number in &changes.forgotten {
+            batch.remove(batch_key(id, *number).as_bytes());
+        }
+        self.ledgers.apply_batch(batch)?;
+        Ok(())
+    }
+
+    /// Waits until everything written is on disk.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        self.db.flush_async().await?;
+        Ok(())
+    }
+}
+
+fn header_key(id: &StreamId) -> String {
+    format!("{id}/header")
+}
+
+fn batch_key(id: &StreamId, number: u64) -> String {
+    // Twenty digits hold any u64, so keys sort by number.
+    format!("{id}/batch/{number:020}")
+}
+
+fn encode<T: Serialize>(key: &str, value: &T) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(value).map_err(|source| StoreError::Record { key: key.to_owned(), source })
+}
+
+fn decode<T: DeserializeOwned>(key: &[u8], value: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(value)
+        .map_err(|source| StoreError::Record { key: String::from_utf8_lossy(key).into_owned(), source })
+}
+
+fn set_aside_snapshots(folder: &Path) -> Result<PathBuf, StoreError> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| StoreError::Folder { path, source }
+    };
+    let backup = free_sibling(folder, "snapshots");
+    std::fs::create_dir_all(&backup).map_err(at(&backup))?;
+    for entry in std::fs::read_dir(folder).map_err(at(folder))? {
+        let entry = entry.map_err(at(folder))?;
+        if entry.file_name().to_string_lossy().starts_with("snap.") {
+            let target = backup.join(entry.file_name());
+            std::fs::rename(entry.path(), &target).map_err(at(&target))?;
+        }
+    }
+    Ok(backup)
+}
+
+fn quarantine(folder: &Path) -> Result<PathBuf, StoreError> {
+    let target = free_sibling(folder, "damaged");
+    std::fs::rename(folder, &target).map_err(|source| StoreError::Folder { path: target.clone(), source })?;
+    Ok(target)
+}
+
+/// `{folder}.{label}-{n}` with the lowest n that is free.
+fn free_sibling(folder: &Path, label: &str) -> PathBuf {
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    (0_u32..)
+        .map(|n| folder.with_file_name(format!("{name}.{label}-{n}")))
+        .find(|path| !path.exists())
+        .unwrap_or_else(|| folder.with_extension(label))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> StreamId {
+        StreamId::new(text).unwrap()
+    }
+
+    #[test]
+    fn a_ledger_comes_back_in_order_of_batch_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, warnings) = Store::open(&folder.path().join("state")).unwrap();
+        assert!(warnings.is_empty());
+        let header = Header { open_batch: 11, ..Header::default() };
+        let batches = [9, 10, 2].map(record).to_vec();
+        let changes = Changes { header: Some(header.clone()), batches, ..Changes::default() };
+        store.commit(&id("a"), &changes).unwrap();
+        store.commit(&id("a-b"), &Changes { batches: vec![record(7)], ..Changes::default() }).unwrap();
+        let (read, batches) = store.ledger(&id("a")).unwrap();
+        assert_eq!(read, header);
+        assert_eq!(batches.iter().map(|b| b.number).collect::<Vec<_>>(), [2, 9, 10]);
+        store.remove_stream(&id("a")).unwrap();
+        assert_eq!(store.ledger(&id("a")).unwrap(), (Header::default(), vec![]));
+        assert_eq!(store.ledger(&id("a-b")).unwrap().1.len(), 1);
+    }
+
+    #[test]
+    fn damaged_state_is_set_aside_and_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        {
+            let (store, _) = Store::open(&state).unwrap();
+            let changes = Changes { batches: (0..50).map(record).collect(), ..Changes::default() };
+            store.commit(&id("a"), &changes).unwrap();
+            store.db.flush().unwrap();
+        }
+        // The newest snapshot is the one read; where none was written yet, a torn one takes its place.
+        let snapshot = std::fs::read_dir(&state)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("snap."))
+            .max()
+            .unwrap_or_else(|| state.join("snap.0000000000000001"));
+        std::fs::write(&snapshot, [0x5a; 64]).unwrap();
+        let (store, warnings) = Store::open(&state).unwrap();
+        assert!(!warnings.is_empty());
+        assert!(folder.path().join("state.snapshots-0").exists());
+        // Whatever could be recovered, the database takes writes again.
+        store.commit(&id("b"), &Changes { batches: vec![record(1)], ..Changes::default() }).unwrap();
+        assert_eq!(store.ledger(&id("b")).unwrap().1.len(), 1);
+    }
+
+    fn record(number: u64) -> BatchRecord {
+        serde_json::from_value(serde_json::json!({
+            "number": number, "segments": [], "discontinuity": false, "collected_at": 1, "demuxed_at": null,
+            "demux_failures": 0, "media": null, "clock": null, "hls_sequence": 0, "hls_discontinuities": 0,
+            "hls_segments": 0, "renditions": [], "aired": {}, "published_at": null, "cleaned_at": null, "skipped": null
+        }))
+        .unwrap()
+    }
+}

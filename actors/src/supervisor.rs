@@ -1,0 +1,221 @@
+//! The supervisor of one stream: feeds its ledger, persists what changed, then acts; replaces children that
+//! panic, fail or hang.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `children` | spawning, exits, backoff, escalation |
+//! | `reports` | what children say, as ledger events and figures |
+//! | `acting` | the ledger's actions, as commands to children |
+//! | `lifecycle` | start, stop, end, failure and retry |
+//! | `condition` | the stream's state and why |
+//! | `view` | what is shown |
+
+mod acting;
+mod children;
+mod condition;
+mod lifecycle;
+mod reports;
+mod view;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, SpawnHandle};
+use tokio::sync::oneshot;
+
+use crate::clock::UnixMicros;
+use crate::files::StreamFiles;
+use crate::ledger::{Event, Ledger, LedgerPlan, OutputPlan, RenditionPlan};
+use crate::live::LiveOutput;
+use crate::metrics::Metrics;
+use crate::requests::ErrorView;
+use crate::settings::{OutputSettings, StreamSettings};
+use crate::store::{Store, StoredStream};
+use children::Children;
+use condition::Condition;
+pub use lifecycle::{CleanNow, DrainRun, ReadBatches, ReadView, StartRun, StopRun};
+
+/// Name of the HLS output.
+pub const HLS_OUTPUT: &str = "hls";
+
+/// Settings that all streams share.
+#[derive(Debug, Clone)]
+pub struct TreeSettings {
+    /// Root of the storage.
+    pub storage: PathBuf,
+    /// Published batches that stay on disk; `None` keeps all.
+    pub keep_batches: Option<u64>,
+    /// Whether sources may have private addresses.
+    pub allow_private: bool,
+    /// More restarts than this within the window escalate.
+    pub max_restarts: usize,
+    /// The window.
+    pub restart_window: Duration,
+    /// How long a failed stream waits for its next try.
+    pub failed_retry: Duration,
+    /// How long a drain may take.
+    pub shutdown_grace: Duration,
+}
+
+/// What a supervisor needs to begin.
+#[derive(Debug)]
+pub struct SupervisorParts {
+    /// The stream as stored.
+    pub stream: StoredStream,
+    /// Settings that all streams share.
+    pub tree: TreeSettings,
+    /// The state.
+    pub store: Store,
+    /// The HLS output, shared with the registry.
+    pub live: Arc<LiveOutput>,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// Where a run stands.
+#[derive(Debug)]
+enum Lifecycle {
+    Stopped,
+    Running,
+    /// Children end their work; the outputs follow.
+    Draining(Drain),
+    Failed {
+        reason: String,
+    },
+    Ended,
+}
+
+#[derive(Debug)]
+struct Drain {
+    /// Whether the stream is to stay stopped.
+    for_good: bool,
+    /// Whether the outputs have been told to end, and how many have yet to say that they have.
+    finishing: Option<usize>,
+    since: UnixMicros,
+    waiters: Vec<oneshot::Sender<()>>,
+}
+
+/// See the module.
+pub struct StreamSupervisor {
+    stream: StoredStream,
+    tree: TreeSettings,
+    store: Store,
+    files: StreamFiles,
+    live: Arc<LiveOutput>,
+    metrics: Metrics,
+    ledger: Ledger,
+    lifecycle: Lifecycle,
+    children: Children,
+    condition: Condition,
+    last_error: Option<ErrorView>,
+    deadline_timer: Option<SpawnHandle>,
+    retry_timer: Option<SpawnHandle>,
+    watch_timer: Option<SpawnHandle>,
+}
+
+impl StreamSupervisor {
+    /// A supervisor that goes on where the stored ledger stands; one that cannot be read begins anew, loudly.
+    #[must_use]
+    pub fn new(parts: SupervisorParts) -> Self {
+        let SupervisorParts { stream, tree, store, live, metrics } = parts;
+        let id = stream.settings.stream_id.clone();
+        let mut last_error = None;
+        let (header, batches) = store.ledger(&id).unwrap_or_else(|error| {
+            tracing::error!(stream = %id, %error, "the ledger cannot be read; it begins anew");
+            last_error = Some(condition::dated("supervisor", error.to_string()));
+            Default::default()
+        });
+        let ledger = Ledger::new(ledger_plan(&stream.settings, &tree), header, batches);
+        let lifecycle = if stream.ended { Lifecycle::Ended } else { Lifecycle::Stopped };
+        Self {
+            files: StreamFiles::new(&tree.storage, &id),
+            children: Children::default(),
+            condition: Condition::new(&stream.settings),
+            stream,
+            tree,
+            store,
+            live,
+            metrics,
+            ledger,
+            lifecycle,
+            last_error,
+            deadline_timer: None,
+            retry_timer: None,
+            watch_timer: None,
+        }
+    }
+
+    fn settings(&self) -> &StreamSettings {
+        &self.stream.settings
+    }
+
+    fn id(&self) -> &str {
+        self.stream.settings.stream_id.as_str()
+    }
+
+    /// Tells the ledger what happened; then stores what changed; then acts.
+    fn feed(&mut self, event: Event, ctx: &mut Context<Self>) {
+        let actions = self.ledger.apply(event, crate::clock::now());
+        self.carry_out(actions, ctx);
+        self.set_deadline_timer(ctx);
+    }
+
+    fn set_deadline_timer(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.deadline_timer.take() {
+            ctx.cancel_future(timer);
+        }
+        if !matches!(self.lifecycle, Lifecycle::Running | Lifecycle::Draining(_)) {
+            return;
+        }
+        if let Some(deadline) = self.ledger.next_deadline() {
+            let wait = deadline.micros_since(crate::clock::now()).max(0).unsigned_abs();
+            self.deadline_timer = Some(ctx.run_later(Duration::from_micros(wait), |this, ctx| {
+                this.deadline_timer = None;
+                this.feed(Event::TimePassed, ctx);
+                this.refresh_condition();
+            }));
+        }
+    }
+}
+
+impl Actor for StreamSupervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if self.stream.desired_running && !self.stream.ended {
+            self.begin_run(ctx);
+        }
+        self.refresh_condition();
+    }
+}
+
+fn ledger_plan(settings: &StreamSettings, tree: &TreeSettings) -> LedgerPlan {
+    let micros = |seconds: f64| (seconds * 1_000_000.0) as i64;
+    let renditions = settings
+        .renditions
+        .iter()
+        .map(|r| RenditionPlan { name: r.name.as_str().into(), fallback: r.fallback });
+    let mut outputs: Vec<OutputPlan> =
+        rtmp_outputs(settings).map(|(index, name, _)| OutputPlan { name, rendition: Some(index) }).collect();
+    if settings.hls_output {
+        outputs.push(OutputPlan { name: HLS_OUTPUT.into(), rendition: None });
+    }
+    LedgerPlan {
+        buffer_us: micros(settings.buffer_duration),
+        delay_us: micros(settings.delay),
+        max_concurrent_batches: settings.max_concurrent_batches as usize,
+        keep_batches: tree.keep_batches,
+        renditions: renditions.collect(),
+        outputs,
+    }
+}
+
+/// The RTMP outputs: index of their rendition, name, URL.
+fn rtmp_outputs(settings: &StreamSettings) -> impl Iterator<Item = (usize, Arc<str>, &str)> {
+    settings.renditions.iter().enumerate().flat_map(|(index, rendition)| {
+        rendition.outputs.iter().enumerate().map(move |(n, OutputSettings::Rtmp { url })| {
+            (index, format!("{}/rtmp-{n}", rendition.name).into(), url.as_str())
+        })
+    })
+}

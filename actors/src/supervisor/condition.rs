@@ -1,0 +1,135 @@
+//! The stream's state and why.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Lifecycle, StreamSupervisor};
+use crate::clock::{self, UnixMicros};
+use crate::messages::ChildId;
+use crate::requests::{ErrorView, StreamState};
+use crate::settings::StreamSettings;
+
+/// What is known of the world outside.
+#[derive(Debug)]
+pub(super) struct Condition {
+    /// Whether the source was ever reached in this run, and what is wrong with it now.
+    pub source_seen: bool,
+    pub source_fault: Option<String>,
+    pub links: BTreeMap<Arc<str>, LinkCondition>,
+    pub outputs: BTreeMap<Arc<str>, OutputCondition>,
+    /// Why the newest batch of a rendition fell back, if it did.
+    pub fallbacks: BTreeMap<Arc<str>, String>,
+    pub state: StreamState,
+    pub reason: Option<String>,
+    pub since: UnixMicros,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct LinkCondition {
+    pub connected: bool,
+    pub fault: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct OutputCondition {
+    pub up: bool,
+    pub fault: Option<String>,
+    /// The newest batch of which something has gone out.
+    pub on_air: Option<u64>,
+}
+
+impl Condition {
+    pub(super) fn new(settings: &StreamSettings) -> Self {
+        let links = settings.renditions.iter().map(|r| (r.name.as_str().into(), LinkCondition::default()));
+        let outputs = super::rtmp_outputs(settings).map(|(_, name, _)| name);
+        let hls = settings.hls_output.then(|| super::HLS_OUTPUT.into());
+        Self {
+            source_seen: false,
+            source_fault: None,
+            links: links.collect(),
+            outputs: outputs.chain(hls).map(|name| (name, OutputCondition::default())).collect(),
+            fallbacks: BTreeMap::new(),
+            state: StreamState::Stopped,
+            reason: None,
+            since: clock::now(),
+        }
+    }
+
+    /// Forgets what a replaced child said.
+    pub(super) fn child_replaced(&mut self, child: &ChildId) {
+        match child {
+            ChildId::ProcessorLink(name) => {
+                if let Some(link) = self.links.get_mut(name) {
+                    link.connected = false;
+                }
+            }
+            ChildId::Publisher(name) => {
+                if let Some(output) = self.outputs.get_mut(name) {
+                    output.up = false;
+                }
+            }
+            ChildId::Fetcher | ChildId::Demuxer | ChildId::Remuxer(_) => {}
+        }
+    }
+
+    fn degradation(&self) -> Option<String> {
+        let outputs = self.outputs.iter().filter_map(|(name, output)| {
+            output.fault.as_ref().map(|fault| format!("output {name} is down: {fault}"))
+        });
+        let links = self.links.iter().filter_map(|(name, link)| {
+            link.fault.as_ref().map(|fault| format!("processor of {name} is not connected: {fault}"))
+        });
+        let fallbacks = self.fallbacks.iter().map(|(name, why)| format!("{name} is on fallback: {why}"));
+        let reasons: Vec<String> = outputs.chain(links).chain(fallbacks).collect();
+        (!reasons.is_empty()).then(|| reasons.join("; "))
+    }
+}
+
+impl StreamSupervisor {
+    fn judged(&self) -> (StreamState, Option<String>) {
+        match &self.lifecycle {
+            Lifecycle::Stopped => (StreamState::Stopped, Some("not wanted to run".to_owned())),
+            Lifecycle::Ended => {
+                (StreamState::Ended, Some("the source has ended and all has aired".to_owned()))
+            }
+            Lifecycle::Failed { reason } => (StreamState::Failed, Some(reason.clone())),
+            Lifecycle::Draining(_) => {
+                (StreamState::Stopping, Some("batches in flight are finished".to_owned()))
+            }
+            Lifecycle::Running => match (&self.condition.source_fault, self.condition.source_seen) {
+                (Some(fault), _) => (StreamState::Waiting, Some(format!("source: {fault}"))),
+                (None, false) => (StreamState::Starting, Some("the source is being reached".to_owned())),
+                (None, true) => match self.condition.degradation() {
+                    Some(reason) => (StreamState::Degraded, Some(reason)),
+                    None => (StreamState::Running, None),
+                },
+            },
+        }
+    }
+
+    /// Judges the stream anew and says so where its state changed.
+    pub(super) fn refresh_condition(&mut self) {
+        let (state, reason) = self.judged();
+        if state != self.condition.state {
+            tracing::info!(
+                stream = self.id(),
+                from = self.condition.state.name(),
+                to = state.name(),
+                reason = reason.as_deref(),
+                "state changed"
+            );
+            self.condition.state = state;
+            self.condition.since = clock::now();
+        }
+        self.metrics.set_state(self.id(), state);
+        self.metrics
+            .source_up
+            .with_label_values(&[self.id()])
+            .set(i64::from(self.condition.source_seen && self.condition.source_fault.is_none()));
+        self.condition.reason = reason;
+    }
+}
+
+pub(super) fn dated(actor: &str, message: String) -> ErrorView {
+    ErrorView { actor: actor.to_owned(), message, at: clock::rfc3339(clock::now()) }
+}

@@ -1,0 +1,242 @@
+//! What children say, as ledger events and figures.
+
+use std::sync::Arc;
+
+use actix::{Context, Handler};
+
+use super::{Lifecycle, StreamSupervisor};
+use crate::clock;
+use crate::ledger::Event;
+use crate::messages::{
+    ChildEvent, ChildId, DemuxerEvent, FetcherEvent, LinkEvent, PublisherEvent, RemuxerEvent, Report,
+};
+
+impl Handler<Report> for StreamSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, report: Report, ctx: &mut Self::Context) {
+        let Some(vitals) = self.children.vitals.get_mut(&report.child) else { return };
+        if vitals.generation != report.generation {
+            return;
+        }
+        // The fetcher always owes its next sign of life; the others only answers to commands.
+        vitals.alive(report.child == ChildId::Fetcher);
+        match (report.child, report.event) {
+            (_, ChildEvent::Alive) => return,
+            (_, ChildEvent::Fetcher(event)) => self.fetcher_said(event, ctx),
+            (_, ChildEvent::Demuxer(event)) => self.demuxer_said(event, ctx),
+            (ChildId::ProcessorLink(name), ChildEvent::Link(event)) => self.link_said(&name, event, ctx),
+            (ChildId::Remuxer(name), ChildEvent::Remuxer(event)) => self.remuxer_said(&name, event, ctx),
+            (ChildId::Publisher(name), ChildEvent::Publisher(event)) => {
+                self.publisher_said(&name, event, ctx)
+            }
+            (child, event) => {
+                tracing::warn!(
+                    stream = self.id(),
+                    actor = child.name(),
+                    ?event,
+                    "an event from the wrong child"
+                );
+            }
+        }
+        self.refresh_condition();
+        self.continue_drain(ctx);
+    }
+}
+
+impl StreamSupervisor {
+    fn rendition_index(&self, name: &str) -> Option<usize> {
+        self.settings().renditions.iter().position(|rendition| rendition.name == name)
+    }
+
+    fn fetcher_said(&mut self, event: FetcherEvent, ctx: &mut Context<Self>) {
+        if matches!(self.lifecycle, Lifecycle::Draining(_)) {
+            return;
+        }
+        match event {
+            FetcherEvent::PlaylistRead { target_duration_s } => {
+                self.condition.source_seen = true;
+                self.feed(Event::TargetDurationRead { seconds: target_duration_s }, ctx);
+            }
+            FetcherEvent::SegmentStored(segment) => {
+                self.condition.source_seen = true;
+                self.metrics.segments.with_label_values(&[self.id()]).inc();
+                self.metrics.segment_bytes.with_label_values(&[self.id()]).inc_by(segment.bytes);
+                tracing::debug!(
+                    stream = self.id(),
+                    segment = segment.number,
+                    bytes = segment.bytes,
+                    "segment stored"
+                );
+                self.feed(Event::SegmentStored(segment), ctx);
+            }
+            FetcherEvent::SegmentLost { media_sequence, duration_us, reason } => {
+                self.metrics.lost_segments.with_label_values(&[self.id()]).inc();
+                tracing::warn!(stream = self.id(), media_sequence, duration_us, reason, "segment lost");
+                self.complain(&ChildId::Fetcher, format!("segment {media_sequence} is lost: {reason}"));
+                self.feed(Event::SegmentLost { media_sequence }, ctx);
+            }
+            FetcherEvent::SourceFailed { reason } => {
+                tracing::warn!(stream = self.id(), reason, "source failed");
+                self.complain(&ChildId::Fetcher, reason.clone());
+                self.condition.source_fault = Some(reason);
+            }
+            FetcherEvent::SourceRecovered => {
+                tracing::info!(stream = self.id(), "source recovered");
+                self.condition.source_fault = None;
+                self.condition.source_seen = true;
+            }
+            FetcherEvent::SourceEnded => {
+                tracing::info!(stream = self.id(), "source ended");
+                self.condition.source_fault = None;
+                // It has nothing more to say; what it still owed is settled.
+                self.end_child(&ChildId::Fetcher);
+                self.feed(Event::SourceEnded, ctx);
+            }
+        }
+    }
+
+    fn demuxer_said(&mut self, event: DemuxerEvent, ctx: &mut Context<Self>) {
+        match event {
+            DemuxerEvent::BatchDemuxed { batch, media, carry, leniencies } => {
+                for (kind, count) in leniencies {
+                    self.metrics.leniencies.with_label_values(&[self.id(), kind]).inc_by(count);
+                    if count > 0 {
+                        tracing::debug!(stream = self.id(), batch, kind, count, "tolerated in the source");
+                    }
+                }
+                self.feed(Event::BatchDemuxed { batch, media, carry }, ctx);
+                if let Some(record) = self.ledger.batches().get(&batch)
+                    && let Some(airs) = record.air_start()
+                {
+                    let delay_s = airs.micros_since(record.collected_at) as f64 / 1e6;
+                    self.metrics.delay.with_label_values(&[self.id()]).set(delay_s);
+                }
+            }
+            DemuxerEvent::DemuxFailed { batch, reason } => {
+                tracing::warn!(stream = self.id(), batch, reason, "demuxing failed");
+                self.complain(&ChildId::Demuxer, format!("batch {batch}: {reason}"));
+                self.feed(Event::DemuxFailed { batch, detail: reason }, ctx);
+            }
+        }
+    }
+
+    fn link_said(&mut self, name: &Arc<str>, event: LinkEvent, ctx: &mut Context<Self>) {
+        let Some(rendition) = self.rendition_index(name) else { return };
+        let stray = |this: &Self, kind: &str| {
+            this.metrics.stray_replies.with_label_values(&[this.id(), name, kind]).inc();
+        };
+        match event {
+            LinkEvent::Connected | LinkEvent::Disconnected { .. } => {
+                let (connected, fault) = match event {
+                    LinkEvent::Disconnected { reason } => (false, Some(reason)),
+                    _ => (true, None),
+                };
+                tracing::info!(stream = self.id(), rendition = &**name, connected, fault, "processor link");
+                self.metrics
+                    .processor_connected
+                    .with_label_values(&[self.id(), name])
+                    .set(i64::from(connected));
+                if let Some(fault) = &fault {
+                    self.complain(&ChildId::ProcessorLink(name.clone()), fault.clone());
+                }
+                if let Some(link) = self.condition.links.get_mut(name) {
+                    link.connected = connected;
+                    link.fault = fault;
+                }
+                self.feed(Event::LinkChanged { rendition, connected }, ctx);
+            }
+            LinkEvent::FragmentSent { batch } => {
+                tracing::debug!(stream = self.id(), batch, rendition = &**name, "fragment sent");
+            }
+            LinkEvent::FragmentProcessed { batch, bytes, format, metadata } => {
+                tracing::debug!(stream = self.id(), batch, rendition = &**name, bytes, "fragment processed");
+                let record = self.ledger.batches().get(&batch).and_then(|b| b.renditions.get(rendition));
+                if let Some(sent_at) = record.and_then(|record| record.sent_at) {
+                    let seconds = clock::now().micros_since(sent_at) as f64 / 1e6;
+                    self.metrics.round_trip.with_label_values(&[self.id(), name]).observe(seconds);
+                }
+                self.feed(Event::FragmentProcessed { batch, rendition, format, metadata }, ctx);
+            }
+            LinkEvent::FragmentFailed { batch, fault } => {
+                self.complain(&ChildId::ProcessorLink(name.clone()), format!("batch {batch}: {fault}"));
+                self.feed(Event::FragmentFailed { batch, rendition, fault }, ctx);
+            }
+            LinkEvent::UnmatchedReply => {
+                tracing::warn!(stream = self.id(), rendition = &**name, "a reply matches no batch");
+                stray(self, "unmatched");
+            }
+            LinkEvent::DuplicateReply { batch } => {
+                tracing::warn!(stream = self.id(), batch, rendition = &**name, "a second reply for a batch");
+                stray(self, "duplicate");
+            }
+        }
+    }
+
+    fn remuxer_said(&mut self, name: &Arc<str>, event: RemuxerEvent, ctx: &mut Context<Self>) {
+        let Some(rendition) = self.rendition_index(name) else { return };
+        match event {
+            RemuxerEvent::BatchRemuxed { batch, audio_cuts, audio_init_len: _, output, fit } => {
+                self.observe_turnaround(batch, rendition, name);
+                self.feed(Event::BatchRemuxed { batch, rendition, audio_cuts, output, fit }, ctx);
+            }
+            RemuxerEvent::RemuxFailed { batch, reason } => {
+                tracing::warn!(stream = self.id(), batch, rendition = &**name, reason, "remuxing failed");
+                self.complain(&ChildId::Remuxer(name.clone()), format!("batch {batch}: {reason}"));
+                self.feed(Event::RemuxFailed { batch, rendition, detail: reason }, ctx);
+            }
+        }
+    }
+
+    /// From a batch's completion to its slot being filled, without the time that it was with its processor.
+    fn observe_turnaround(&self, batch: u64, rendition: usize, name: &str) {
+        let Some(record) = self.ledger.batches().get(&batch) else { return };
+        let Some(own) = record.renditions.get(rendition) else { return };
+        let (Some(sent), Some(answered)) = (own.sent_at, own.processed_at) else { return };
+        let total = clock::now().micros_since(record.collected_at) - answered.micros_since(sent);
+        self.metrics.turnaround.with_label_values(&[self.id(), name]).observe(total.max(0) as f64 / 1e6);
+    }
+
+    fn publisher_said(&mut self, name: &Arc<str>, event: PublisherEvent, ctx: &mut Context<Self>) {
+        let stream = self.stream.settings.stream_id.clone();
+        match event {
+            PublisherEvent::OutputUp => {
+                tracing::info!(stream = stream.as_str(), output = &**name, "output up");
+                self.set_output(name, true, None);
+            }
+            PublisherEvent::OutputDown { reason } => {
+                tracing::warn!(stream = stream.as_str(), output = &**name, reason, "output down");
+                self.complain(&ChildId::Publisher(name.clone()), reason.clone());
+                self.set_output(name, false, Some(reason));
+            }
+            PublisherEvent::BatchStarted { batch } => {
+                if let Some(output) = self.condition.outputs.get_mut(name) {
+                    output.on_air = Some(batch);
+                }
+            }
+            PublisherEvent::BatchAired { batch, sent, missed, max_lateness_us, bytes } => {
+                let labels = [stream.as_str(), name];
+                self.metrics.published.with_label_values(&labels).inc();
+                self.metrics.missed_samples.with_label_values(&labels).inc_by(missed);
+                if sent > 0 {
+                    let lateness_s = max_lateness_us.max(0) as f64 / 1e6;
+                    self.metrics.publish_lateness.with_label_values(&labels).observe(lateness_s);
+                }
+                let output = name.clone();
+                self.feed(Event::BatchAired { batch, output, sent, missed, max_lateness_us, bytes }, ctx);
+            }
+            PublisherEvent::Finished => {
+                self.set_output(name, false, None);
+                self.output_finished(name, ctx);
+            }
+        }
+    }
+
+    fn set_output(&mut self, name: &Arc<str>, up: bool, fault: Option<String>) {
+        self.metrics.output_up.with_label_values(&[self.id(), name]).set(i64::from(up));
+        if let Some(output) = self.condition.outputs.get_mut(name) {
+            output.up = up;
+            output.fault = fault;
+        }
+    }
+}

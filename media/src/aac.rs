@@ -1,0 +1,15 @@
+//! AAC (ISO/IEC 14496-3): frames out of ADTS, decoder configuration, silence.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`adts`] | frames out of a pushed byte stream |
+//! | [`config`] | AudioSpecificConfig |
+//! | [`silence`] | access units that decode to silence |
+
+pub mod adts;
+pub mod config;
+pub mod silence;
+
+pub use adts::{AdtsFrame, AdtsReader};
+pub use config::{AacParams, UnsupportedAac};
+pub use silence::silent_access_unit;

@@ -1,0 +1,71 @@
+//! What one batch leaves to the next.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::audio::AudioCarry;
+use super::clock::ClockCarry;
+use super::untimed::UntimedCarry;
+use super::video::VideoCarry;
+use crate::counters::Counters;
+use crate::sample::{AudioConfig, VideoConfig};
+use crate::ts::{Program, Timestamps};
+
+/// Opaque to callers, a few kilobytes; `Carry::default()` stands before the first batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Carry {
+    pub(super) started: bool,
+    pub(super) epoch: u32,
+    pub(super) program: Option<Program>,
+    pub(super) pictures_flow: bool,
+    pub(super) open_gops: bool,
+    pub(super) untimed: UntimedCarry,
+    pub(super) clock: ClockCarry,
+    pub(super) video: VideoCarry,
+    pub(super) video_config: Option<VideoConfig>,
+    pub(super) audio: AudioCarry,
+    pub(super) audio_config: Option<AudioConfig>,
+    pub(super) adts: AdtsRest,
+    /// How far the video was when audio last came.
+    pub(super) video_at_last_audio_90k: Option<i64>,
+}
+
+/// An ADTS frame that the batch cut off.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdtsRest {
+    pub(super) bytes: Bytes,
+    pub(super) stamp: Option<Timestamps>,
+}
+
+impl Carry {
+    /// Number of the epoch that the last batch belonged to.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Where the media so far ends on the output timeline, in 90 kHz ticks: the later of video and audio.
+    #[must_use]
+    pub fn end_90k(&self) -> Option<i64> {
+        self.video.end_90k().max(self.audio.end_90k())
+    }
+
+    /// Forgets all that does not outlive the source's clock and codecs.
+    pub(super) fn begin_epoch(&mut self, counters: &mut Counters) {
+        if self.started {
+            self.epoch = self.epoch.saturating_add(1);
+        }
+        counters.add("adts_skipped_bytes", self.adts.bytes.len() as u64);
+        *self = Self {
+            started: self.started,
+            epoch: self.epoch,
+            open_gops: self.open_gops,
+            clock: ClockCarry::new_epoch(),
+            video: self.video.clone(),
+            audio: self.audio.end_of_epoch(),
+            ..Self::default()
+        };
+    }
+}

@@ -1,0 +1,345 @@
+//! Packets of one program to PES headers and payload.
+
+use super::framer::Framer;
+use super::packet::{PACKET_LEN, Packet, PacketError};
+use super::pes::{HeaderParse, MAX_HEADER_LEN, PesHeader, parse_header};
+use super::psi::{PAT_PID, Program, SectionBuffer, parse_pat, parse_pmt};
+use crate::counters::Counters;
+
+/// What a [`Demuxer`] calls.
+pub trait Sink {
+    /// A program's map was read, or has changed. Answers the PIDs to follow; none leaves the program alone.
+    ///
+    /// The first program of which a PID is followed is the one that is demultiplexed.
+    fn program(&mut self, program: &Program) -> Vec<u16>;
+    /// A PES packet starts; the one before it on this PID has ended.
+    fn pes(&mut self, pid: u16, header: PesHeader);
+    /// Payload of the PES packet that started last on this PID.
+    fn payload(&mut self, pid: u16, data: &[u8]);
+}
+
+/// Demultiplexes pushed bytes. PES packets may go on over pushes and over [`Demuxer::end_segment`].
+#[derive(Debug, Default)]
+pub struct Demuxer {
+    framer: Framer,
+    tables: Tables,
+    /// Whether anything in the current segment was a packet.
+    packets: u64,
+}
+
+/// Bytes that are looked through for a program before looking whether one was found.
+const PROBE_LEN: usize = 64 << 10;
+
+struct Probe<F> {
+    accept: F,
+}
+
+impl<F: FnMut(&Program) -> bool> Sink for Probe<F> {
+    fn program(&mut self, program: &Program) -> Vec<u16> {
+        // The map's own PID stands for "found"; no elementary stream bears it.
+        if (self.accept)(program) { vec![program.pmt_pid] } else { Vec::new() }
+    }
+
+    fn pes(&mut self, _: u16, _: PesHeader) {}
+
+    fn payload(&mut self, _: u16, _: &[u8]) {}
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    pat: SectionBuffer,
+    pat_crc: Option<u32>,
+    maps: Vec<Map>,
+    /// The program that is demultiplexed.
+    chosen: Option<Program>,
+    streams: Vec<Stream>,
+}
+
+/// A program of the PAT.
+#[derive(Debug)]
+struct Map {
+    number: u16,
+    pid: u16,
+    sections: SectionBuffer,
+    crc: Option<u32>,
+}
+
+/// A followed PID.
+#[derive(Debug)]
+struct Stream {
+    pid: u16,
+    continuity: Option<u8>,
+    fingerprint: Fingerprint,
+    state: PesState,
+}
+
+#[derive(Debug)]
+enum PesState {
+    /// No PES packet has started, or its header was unusable.
+    Idle,
+    /// The header's bytes so far.
+    Header(Vec<u8>),
+    /// Payload; how much is still to come where the header said so.
+    Payload(Option<usize>),
+}
+
+/// Enough of a packet's payload to tell a repeated packet from another one with the same counter.
+#[derive(Debug, Default, PartialEq, Eq, Clone, Copy)]
+struct Fingerprint {
+    len: usize,
+    head: [u8; 16],
+    tail: [u8; 16],
+}
+
+impl Fingerprint {
+    fn of(payload: &[u8]) -> Self {
+        let mut print = Self { len: payload.len(), ..Self::default() };
+        let part = payload.len().min(16);
+        print.head[..part].copy_from_slice(&payload[..part]);
+        print.tail[..part].copy_from_slice(&payload[payload.len() - part..]);
+        print
+    }
+}
+
+impl Demuxer {
+    /// A demultiplexer that knows a program from before, so that packets ahead of the next PMT are not lost.
+    pub fn with_program(program: Program, sink: &mut impl Sink) -> Self {
+        let mut demuxer = Self::default();
+        let map = Map {
+            number: program.number,
+            pid: program.pmt_pid,
+            sections: SectionBuffer::default(),
+            crc: None,
+        };
+        demuxer.tables.maps.push(map);
+        demuxer.tables.adopt(program, sink);
+        demuxer
+    }
+
+    /// The program that is demultiplexed, once known.
+    #[must_use]
+    pub fn program(&self) -> Option<&Program> {
+        self.tables.chosen.as_ref()
+    }
+
+    /// Packets seen since the last [`Self::end_segment`].
+    #[must_use]
+    pub fn packets(&self) -> u64 {
+        self.packets
+    }
+
+    /// Takes the next bytes.
+    pub fn push(&mut self, data: &[u8], sink: &mut impl Sink, counters: &mut Counters) {
+        let Self { framer, tables, packets } = self;
+        framer.push(data, counters, |packet, counters| {
+            *packets += 1;
+            tables.packet(packet, sink, counters);
+        });
+    }
+
+    /// A segment ends: the next bytes start with a packet. PES packets that are open stay open.
+    /// Returns how many packets the segment had.
+    pub fn end_segment(&mut self, sink: &mut impl Sink, counters: &mut Counters) -> u64 {
+        let Self { framer, tables, packets } = self;
+        framer.finish(counters, |packet, counters| {
+            *packets += 1;
+            tables.packet(packet, sink, counters);
+        });
+        // Segments are often muxed one by one, each with counters of its own.
+        for stream in &mut tables.streams {
+            stream.continuity = None;
+        }
+        std::mem::take(packets)
+    }
+
+    /// Looks for the first program that `accept` takes in a whole segment, for segments whose tables come after
+    /// the media.
+    #[must_use]
+    pub fn find_program(segment: &[u8], accept: impl FnMut(&Program) -> bool) -> Option<Program> {
+        let mut probe = Probe { accept };
+        let mut demuxer = Self::default();
+        let mut counters = Counters::default();
+        for part in segment.chunks(PROBE_LEN) {
+            demuxer.push(part, &mut probe, &mut counters);
+            if demuxer.program().is_some() {
+                break;
+            }
+        }
+        demuxer.end_segment(&mut probe, &mut counters);
+        demuxer.tables.chosen
+    }
+}
+
+impl Tables {
+    fn packet(&mut self, bytes: &[u8; PACKET_LEN], sink: &mut impl Sink, counters: &mut Counters) {
+        let packet = match Packet::parse(bytes) {
+            Ok(packet) => packet,
+            Err(PacketError::TransportError) => return counters.add("ts_transport_errors", 1),
+            Err(PacketError::AdaptationField) => return counters.add("ts_invalid_packets", 1),
+        };
+        if packet.pid == PAT_PID {
+            self.pat_packet(&packet, counters);
+        } else if let Some(stream) = self.streams.iter_mut().find(|stream| stream.pid == packet.pid) {
+            stream.packet(&packet, sink, counters);
+        } else if self.maps.iter().any(|map| map.pid == packet.pid) {
+            self.pmt_packet(&packet, sink, counters);
+        }
+    }
+
+    /// Continuity counters of tables are not looked at: some muxers never count them, and a section that
+    /// comes twice or damaged is known by its CRC.
+    fn pat_packet(&mut self, packet: &Packet<'_>, counters: &mut Counters) {
+        let Some(payload) = packet.payload.filter(|_| !packet.scrambled) else { return };
+        let (pat_crc, maps) = (&mut self.pat_crc, &mut self.maps);
+        self.pat.push(payload, packet.unit_start, counters, |section, _| {
+            let crc = section.last_chunk::<4>().copied().map(u32::from_be_bytes);
+            // A PAT of several sections alternates here, which costs a parse a section and no state.
+            if *pat_crc == crc {
+                return;
+            }
+            let Some(programs) = parse_pat(section) else { return };
+            *pat_crc = crc;
+            let several_sections = section.get(7).is_some_and(|last| *last > 0);
+            if !several_sections {
+                maps.retain(|map| programs.contains(&(map.number, map.pid)));
+            }
+            for (number, pid) in programs {
+                if maps.len() < 64 && !maps.iter().any(|map| (map.number, map.pid) == (number, pid)) {
+                    maps.push(Map { number, pid, sections: SectionBuffer::default(), crc: None });
+                }
+            }
+        });
+    }
+
+    fn pmt_packet(&mut self, packet: &Packet<'_>, sink: &mut impl Sink, counters: &mut Counters) {
+        let Some(payload) = packet.payload.filter(|_| !packet.scrambled) else { return };
+        let mut found = Vec::new();
+        // Several programs may share a PMT PID (2.4.4.8); each takes its own sections.
+        for map in self.maps.iter_mut().filter(|map| map.pid == packet.pid) {
+            map.sections.push(payload, packet.unit_start, counters, |section, counters| {
+                let crc = section.last_chunk::<4>().copied().map(u32::from_be_bytes);
+                if map.crc == crc {
+                    return;
+                }
+                match parse_pmt(section, packet.pid) {
+                    Some(program) if program.number == map.number => {
+                        map.crc = crc;
+                        found.push(program);
+                    }
+                    Some(_) => {}
+                    None if section.first() == Some(&0x02) && section.get(5).is_some_and(|b| b & 1 == 1) => {
+                        counters.add("psi_invalid_sections", 1);
+                    }
+                    None => {}
+                }
+            });
+        }
+        for program in found {
+            match &self.chosen {
+                Some(chosen) if *chosen == program => {}
+                Some(chosen) if chosen.number == program.number => {
+                    counters.add("pmt_changes", 1);
+                    self.adopt(program, sink);
+                }
+                // The chosen program has left the PAT: the next one that fits takes its place.
+                Some(chosen) if self.maps.iter().any(|map| map.number == chosen.number) => {}
+                Some(_) => {
+                    counters.add("pmt_changes", 1);
+                    self.adopt(program, sink);
+                }
+                None => self.adopt(program, sink),
+            }
+        }
+    }
+
+    fn adopt(&mut self, program: Program, sink: &mut impl Sink) {
+        let followed = sink.program(&program);
+        if followed.is_empty() && self.chosen.is_none() {
+            return;
+        }
+        self.streams.retain(|stream| followed.contains(&stream.pid));
+        for pid in followed {
+            if !self.streams.iter().any(|stream| stream.pid == pid) {
+                self.streams.push(Stream {
+                    pid,
+                    continuity: None,
+                    fingerprint: Fingerprint::default(),
+                    state: PesState::Idle,
+                });
+            }
+        }
+        self.chosen = Some(program);
+    }
+}
+
+impl Stream {
+    fn packet(&mut self, packet: &Packet<'_>, sink: &mut impl Sink, counters: &mut Counters) {
+        if packet.scrambled {
+            return counters.add("ts_scrambled_packets", 1);
+        }
+        // 2.4.3.3: the counter stands still where there is no payload.
+        let Some(payload) = packet.payload else { return };
+        let fingerprint = Fingerprint::of(payload);
+        if let Some(last) = self.continuity.filter(|_| !packet.discontinuity) {
+            if packet.continuity == last && fingerprint == self.fingerprint {
+                return counters.add("ts_duplicate_packets", 1);
+            }
+            if packet.continuity != (last + 1) & 0x0f {
+                counters.add("ts_continuity_errors", 1);
+                // Half a header cannot be completed from after the loss.
+                if matches!(self.state, PesState::Header(_)) {
+                    self.state = PesState::Idle;
+                }
+            }
+        }
+        self.continuity = Some(packet.continuity);
+        self.fingerprint = fingerprint;
+        if packet.unit_start {
+            if matches!(self.state, PesState::Payload(Some(1..))) {
+                counters.add("pes_cut_short", 1);
+            }
+            self.state = PesState::Header(Vec::new());
+        }
+        self.payload(payload, sink, counters);
+    }
+
+    fn payload(&mut self, payload: &[u8], sink: &mut impl Sink, counters: &mut Counters) {
+        match &mut self.state {
+            PesState::Idle => counters.add("ts_orphan_packets", u64::from(!payload.is_empty())),
+            PesState::Payload(left) => {
+                let (payload, beyond) = match left {
+                    Some(left) => {
+                        let take = payload.len().min(*left);
+                        *left -= take;
+                        payload.split_at(take)
+                    }
+                    None => (payload, [].as_slice()),
+                };
+                counters.add("pes_bytes_beyond_length", beyond.len() as u64);
+                if !payload.is_empty() {
+                    sink.payload(self.pid, payload);
+                }
+            }
+            PesState::Header(bytes) => {
+                let kept = bytes.len();
+                bytes.extend_from_slice(&payload[..payload.len().min(MAX_HEADER_LEN - kept)]);
+                match parse_header(bytes) {
+                    HeaderParse::NeedMore => {}
+                    HeaderParse::Invalid => {
+                        counters.add("pes_invalid_headers", 1);
+                        self.state = PesState::Idle;
+                    }
+                    HeaderParse::Complete(header, header_len) => {
+                        self.state = PesState::Payload(header.payload_len);
+                        sink.pes(self.pid, header);
+                        // The header was not complete before this packet, so it ends inside it.
+                        let rest = &payload[header_len - kept..];
+                        if !rest.is_empty() {
+                            self.payload(rest, sink, counters);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

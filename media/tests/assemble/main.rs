@@ -1,0 +1,15 @@
+//! The assembler: small streams made here, hostile bytes, and FFmpeg as an oracle over real transport streams,
+//! packet by packet.
+//!
+//! The last needs `ffmpeg` and `ffprobe`, and the media corpus (`OVERDUB_CORPUS`, or `../shared/media` beside the
+//! repository); what is missing is said and skipped.
+
+#![expect(clippy::unwrap_used, reason = "all of this is tests and their kit")]
+
+mod corpus;
+mod ffmpeg;
+mod generated;
+mod hostile;
+mod mux;
+mod scenarios;
+mod support;

@@ -1,0 +1,126 @@
+//! `overdub serve`: the tree and the web, started and stopped.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix::{Actor, Addr};
+use anyhow::Context as _;
+use overdub_actors::metrics::Metrics;
+use overdub_actors::registry::StreamRegistry;
+use overdub_actors::requests::Shutdown;
+use overdub_actors::store::Store;
+use overdub_actors::supervisor::TreeSettings;
+use overdub_web::{Deadlines, Registry, WebSettings};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::settings::{Settings, SettingsArgs};
+use crate::telemetry;
+
+/// Folder of the state below the storage path.
+const STATE: &str = "state";
+
+/// What a drain may take beyond its grace.
+const DRAIN_MARGIN: Duration = Duration::from_secs(15);
+
+/// A running service.
+pub struct Service {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The tree's root.
+    pub registry: Addr<StreamRegistry>,
+    server: actix_web::dev::Server,
+}
+
+/// Serves until SIGTERM or SIGINT, then drains.
+pub async fn run(args: &SettingsArgs) -> anyhow::Result<()> {
+    let settings = Settings::load(args)?;
+    telemetry::init(&settings.log)?;
+    let service = Service::start(&settings)?;
+    println!("listening on http://{}", service.address);
+    service.until(signalled()?).await
+}
+
+/// Resolves at the first SIGTERM or SIGINT.
+pub fn signalled() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal = name, "stopping: streams are drained");
+    })
+}
+
+impl Service {
+    /// Opens the state, restores the streams and binds the server.
+    pub fn start(settings: &Settings) -> anyhow::Result<Self> {
+        let storage = &settings.storage.path;
+        std::fs::create_dir_all(storage)
+            .with_context(|| format!("storage.path {} cannot be made", storage.display()))?;
+        let state = storage.join(STATE);
+        let (store, warnings) = Store::open(&state).with_context(|| {
+            format!("state in {} cannot be opened; is another overdub running there?", state.display())
+        })?;
+        for warning in warnings {
+            tracing::error!("{warning}");
+        }
+        let metrics_registry = prometheus::Registry::new();
+        let metrics = Metrics::new(&metrics_registry).context("metrics")?;
+        #[cfg(target_os = "linux")]
+        metrics_registry
+            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+            .context("process metrics")?;
+
+        let supervision = &settings.supervision;
+        let grace = Duration::from_secs(supervision.shutdown_grace);
+        let tree = TreeSettings {
+            storage: storage.clone(),
+            keep_batches: settings.storage.auto_cleanup.then_some(settings.storage.keep_batches),
+            allow_private: settings.fetch.allow_private,
+            max_restarts: usize::try_from(supervision.max_restarts).unwrap_or(usize::MAX),
+            restart_window: Duration::from_secs(supervision.restart_window),
+            failed_retry: Duration::from_secs(supervision.failed_retry),
+            shutdown_grace: grace,
+        };
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let registry = StreamRegistry::new(tree, store, metrics, threads).start();
+        let web = WebSettings {
+            host: settings.server.host.clone(),
+            port: settings.server.port,
+            workers: threads.min(2),
+            defaults: settings.stream_defaults(),
+            auth_tokens: settings.auth.tokens.clone(),
+            metrics: metrics_registry,
+        };
+        let deadlines = Deadlines { drain: grace + DRAIN_MARGIN, ..Deadlines::default() };
+        let handle = Registry::new(&registry).with_deadlines(deadlines);
+        let (server, address) = overdub_web::server(handle, web).with_context(|| {
+            format!("server.host {} and server.port {}", settings.server.host, settings.server.port)
+        })?;
+        tracing::info!(%address, "listening");
+        Ok(Self { address, registry, server })
+    }
+
+    /// Serves until `stop` resolves; then drains the streams while the API still answers, and ends.
+    pub async fn until(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let handle = self.server.handle();
+        let mut server = std::pin::pin!(self.server);
+        tokio::select! {
+            ended = &mut server => return ended.context("the HTTP server ended"),
+            () = stop => {}
+        }
+        let drain = async {
+            let drained = self.registry.send(Shutdown).await;
+            handle.stop(true).await;
+            drained
+        };
+        let (drained, served) = tokio::join!(drain, server);
+        drained.context("the registry was gone before its streams were drained")?;
+        served.context("the HTTP server ended")?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}

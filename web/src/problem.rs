@@ -1,0 +1,182 @@
+//! `application/problem+json` answers (RFC 9457): what is wrong, and what to do about it.
+
+use std::fmt;
+use std::time::Duration;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use overdub_actors::requests::RequestError;
+use serde::Serialize;
+
+use crate::validate::FieldError;
+
+/// An error answer. Its `detail` says what to do and bears no secret.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    status: StatusCode,
+    body: Box<Body>,
+    /// Methods for a 405's `Allow`.
+    allow: Option<&'static str>,
+}
+
+/// Members of the JSON object.
+#[derive(Debug, Clone, Serialize)]
+struct Body {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: String) -> Self {
+        let body =
+            Body { kind, title, status: status.as_u16(), detail, field: None, allowed: None, errors: vec![] };
+        Self { status, body: Box::new(body), allow: None }
+    }
+
+    /// 400: the body as a whole is not what is wanted.
+    #[must_use]
+    pub fn bad_body(detail: impl Into<String>) -> Self {
+        let kind = "urn:overdub:problem:invalid-body";
+        Self::new(StatusCode::BAD_REQUEST, kind, "The body cannot be read", detail.into())
+    }
+
+    /// 400: fields are wrong; the first one is named at the top, all of them in `errors`.
+    #[must_use]
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let detail = match errors.as_slice() {
+            [] => "the request is not valid".to_owned(),
+            [only] => only.message.clone(),
+            [first, rest @ ..] => format!("{} (and {} more, see errors)", first.message, rest.len()),
+        };
+        let kind = "urn:overdub:problem:invalid-field";
+        let mut problem = Self::new(StatusCode::BAD_REQUEST, kind, "The request is not valid", detail);
+        problem.body.field = errors.first().map(|error| error.field.clone());
+        problem.body.allowed = errors.first().and_then(|error| error.allowed.clone());
+        problem.body.errors = errors;
+        problem
+    }
+
+    /// 401: no accepted token.
+    #[must_use]
+    pub fn unauthorized(detail: &str) -> Self {
+        let kind = "urn:overdub:problem:unauthorized";
+        Self::new(StatusCode::UNAUTHORIZED, kind, "A token is needed", detail.to_owned())
+    }
+
+    /// 403: refused whoever asks.
+    #[must_use]
+    pub fn forbidden(detail: &str) -> Self {
+        let kind = "urn:overdub:problem:forbidden";
+        Self::new(StatusCode::FORBIDDEN, kind, "Not allowed", detail.to_owned())
+    }
+
+    /// 404: there is no such thing.
+    #[must_use]
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        let kind = "urn:overdub:problem:not-found";
+        Self::new(StatusCode::NOT_FOUND, kind, "Not found", detail.into())
+    }
+
+    /// 405: the path is known, the method is not; `allow` lists those that are.
+    #[must_use]
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let kind = "urn:overdub:problem:method-not-allowed";
+        let detail = format!("this path answers {allow}");
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        Self { allow: Some(allow), ..Self::new(status, kind, "Method not allowed", detail) }
+    }
+
+    /// 408: the body did not come in time.
+    #[must_use]
+    pub fn slow_body(deadline: Duration) -> Self {
+        let kind = "urn:overdub:problem:request-timeout";
+        let detail = format!("the body did not come within {} s; send it again", deadline.as_secs_f64());
+        Self::new(StatusCode::REQUEST_TIMEOUT, kind, "The body came too slowly", detail)
+    }
+
+    /// 500: the service's own fault.
+    #[must_use]
+    pub fn internal(detail: impl Into<String>) -> Self {
+        let kind = "urn:overdub:problem:internal";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, kind, "The service failed", detail.into())
+    }
+
+    /// 503: the registry did not answer by its deadline.
+    #[must_use]
+    pub fn unanswered(deadline: Duration) -> Self {
+        let kind = "urn:overdub:problem:unavailable";
+        let detail = format!(
+            "no answer within {} s; the request may still take effect, so ask for the stream's state before trying again",
+            deadline.as_secs_f64()
+        );
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, "The service did not answer", detail)
+    }
+
+    /// The status it is answered with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<RequestError> for Problem {
+    fn from(error: RequestError) -> Self {
+        let detail = error.to_string();
+        match error {
+            RequestError::Unknown(_) => Self::not_found(detail),
+            RequestError::Conflict { .. } => {
+                let kind = "urn:overdub:problem:conflict";
+                Self::new(StatusCode::CONFLICT, kind, "The stream's state does not allow this", detail)
+            }
+            RequestError::Storage(_) => {
+                let kind = "urn:overdub:problem:storage";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, kind, "Storage failed", detail)
+            }
+            RequestError::ShuttingDown => {
+                let kind = "urn:overdub:problem:unavailable";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, "The service is shutting down", detail)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.body.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        if self.status.is_server_error() {
+            tracing::warn!(status = self.status.as_u16(), detail = %self.body.detail, "request failed");
+        }
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        if let Some(allow) = self.allow {
+            response.insert_header((header::ALLOW, allow));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"overdub\""));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, "5"));
+        }
+        let text = serde_json::to_string(&self.body).unwrap_or_else(|_| "{}".to_owned());
+        response.body(text)
+    }
+}

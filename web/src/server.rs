@@ -1,0 +1,121 @@
+//! Routes put together; the server bound, run and stopped.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::http::header;
+use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::{App, HttpResponse, HttpServer, Resource, Route, guard, web};
+
+use crate::api::resource;
+use crate::metrics::HttpMetrics;
+use crate::problem::Problem;
+use crate::registry::Registry;
+use crate::settings::WebSettings;
+use crate::{api, auth, health, live, metrics, page};
+
+/// How long a graceful stop waits for answers under way.
+const STOP_GRACE_S: u64 = 5;
+/// How long a client may take to send its request's head.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// Open connections of one worker; more wait to be accepted.
+const CONNECTIONS_A_WORKER: usize = 4096;
+
+/// What every handler works with.
+pub(crate) struct Shared {
+    pub(crate) registry: Registry,
+    pub(crate) settings: WebSettings,
+    pub(crate) http: HttpMetrics,
+}
+
+/// The routes, for [`App::configure`]. Fails if the metrics registry holds this server's counters already.
+pub fn configure(
+    registry: Registry,
+    settings: WebSettings,
+) -> Result<impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static, prometheus::Error> {
+    let http = HttpMetrics::register(&settings.metrics)?;
+    let shared = web::Data::new(Shared { registry, settings, http });
+    Ok(move |config: &mut web::ServiceConfig| {
+        let safe = DefaultHeaders::new()
+            .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .add((header::REFERRER_POLICY, "no-referrer"));
+        let api = web::scope("/api")
+            .wrap(from_fn(auth::guard))
+            .configure(api::routes)
+            .default_service(web::to(unknown_path));
+        config.app_data(shared.clone()).service(
+            web::scope("")
+                .wrap(safe)
+                .wrap(from_fn(metrics::count))
+                .service(api)
+                .service(live::scope())
+                .service(readable("/metrics").route(get_or_head().to(metrics::show)))
+                .service(readable("/healthz").route(get_or_head().to(health::health)))
+                .service(readable("/readyz").route(get_or_head().to(health::ready)))
+                .service(readable("/").route(get_or_head().to(page::show)))
+                .default_service(web::to(unknown_path)),
+        );
+    })
+}
+
+fn readable(path: &str) -> Resource {
+    resource(path, "GET, HEAD")
+}
+
+/// HEAD runs the handler too; the answer's body is left out on the wire.
+fn get_or_head() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+async fn unknown_path() -> Result<HttpResponse, Problem> {
+    Err(Problem::not_found("there is nothing at this path; GET / lists what there is"))
+}
+
+/// Binds the server. It serves once the returned [`Server`] is polled (awaited or spawned) and stops
+/// gracefully by [`Server::handle`]. It leaves the signals to the caller.
+///
+/// Refuses, with [`io::ErrorKind::InvalidInput`], to bind anything but loopback without tokens.
+pub fn server(registry: Registry, settings: WebSettings) -> io::Result<(Server, SocketAddr)> {
+    let addresses: Vec<SocketAddr> = (settings.host.as_str(), settings.port).to_socket_addrs()?.collect();
+    if settings.auth_tokens.is_empty() && !addresses.iter().all(|address| address.ip().is_loopback()) {
+        let message = format!(
+            "binding to {} needs auth.tokens; without any, only 127.0.0.1 and localhost are served",
+            settings.host
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    let workers = settings.workers.max(1);
+    let routes = configure(registry, settings).map_err(io::Error::other)?;
+    let server = HttpServer::new(move || App::new().configure(routes.clone()))
+        .workers(workers)
+        .max_connections(CONNECTIONS_A_WORKER)
+        .client_request_timeout(HEAD_DEADLINE)
+        .shutdown_timeout(STOP_GRACE_S)
+        .disable_signals()
+        .bind(addresses.as_slice())?;
+    let bound = server.addrs().first().copied().ok_or_else(|| io::Error::other("no address was bound"))?;
+    Ok((server.run(), bound))
+}
+
+/// Serves until `stop` resolves, then lets answers under way finish.
+pub async fn serve(
+    registry: Registry,
+    settings: WebSettings,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let (server, address) = server(registry, settings)?;
+    tracing::info!(%address, "serving HTTP");
+    let handle = server.handle();
+    let mut server = std::pin::pin!(server);
+    tokio::select! {
+        ended = &mut server => return ended,
+        () = stop => {}
+    }
+    tokio::select! {
+        () = handle.stop(true) => Ok(()),
+        ended = server => ended,
+    }
+}

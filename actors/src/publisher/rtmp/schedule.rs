@@ -33,7 +33,7 @@ const TOGETHER_SAMPLES: usize = 64;
 /// A fragment is read so long before its time.
 const READ_AHEAD_US: i64 = 1_000_000;
 
-/// With two fragments in memory, the next is read only so long before its time.
+/// With two fragments in memory, the next is read only when what leaves next is so close to it.
 const READ_URGENT_US: i64 = 100_000;
 
 /// A connection is wanted so long before the first sample: early enough for a second attempt, and late enough for
@@ -372,15 +372,19 @@ impl Schedule {
         }
         if self.link != Link::Down {
             let in_memory = self.until_unread().filter(|planned| planned.holds_media()).count();
-            let ahead = if in_memory < 2 { READ_AHEAD_US } else { READ_URGENT_US };
+            let next_air = self.next_sample().map(|(_, _, air)| air);
             if let Some(next) = self.plan.iter_mut().find(|planned| matches!(planned.state, State::Known)) {
-                let at = next.starts.plus_micros(-ahead);
-                if now >= at {
+                let at = next.starts.plus_micros(-READ_AHEAD_US);
+                let urgent = next.starts.plus_micros(-READ_URGENT_US);
+                let needed = in_memory < 2 || next_air.is_none_or(|air| air >= urgent);
+                if needed && now >= at {
                     next.state = State::Reading;
                     self.reading = Some(next.id);
                     return Some(Step::Read(next.id, next.place.clone()));
                 }
-                wake.at(at);
+                if needed {
+                    wake.at(at);
+                }
             }
         }
         let skipped = |planned: &&mut Planned| matches!(planned.state, State::Skipped(Count::Unknown));

@@ -40,6 +40,40 @@ fn fragments_are_read_a_second_ahead_and_two_are_held() {
 }
 
 #[test]
+fn catching_up_holds_no_more_in_memory() {
+    let mut air = Air::new();
+    air.add_seconds(0, 0, 1);
+    air.link_up();
+    air.run_until(ANCHOR + 5 * SECOND);
+    let fragments: Vec<_> = (4..24).map(|n| gop(n * 22_500, (n + 1) * 22_500)).collect();
+    air.add(1, &fragments, 24 * 22_500);
+    air.run_until(ANCHOR + 10 * SECOND);
+    assert_eq!(air.times(Track::Video), air.all_times(Track::Video));
+    assert!(air.most_in_memory <= 3, "{}", air.most_in_memory);
+}
+
+#[test]
+fn nothing_overtakes_a_fragment_that_is_still_being_read() {
+    let mut air = Air::new();
+    let audio = |from: i64, to: i64| -> Vec<i64> { (from..to).map(|unit| unit * 1024).collect() };
+    // Audio of the first fragment reaches half a second into the second.
+    let (first, second) = ((gop(0, 90_000).0, audio(0, 70)), (gop(90_000, 180_000).0, audio(70, 94)));
+    air.add(0, &[first, second], 180_000);
+    air.link_up();
+    air.run_until(ANCHOR - 1);
+    let Step::Read(id, place) = air.schedule.poll(UnixMicros(ANCHOR)) else { panic!("not read") };
+    assert_eq!(place.fragment.start_90k, 90_000);
+    air.run_until(ANCHOR + SECOND + 200_000);
+    assert_eq!(air.times(Track::Audio), audio(0, 47));
+    let gop = read(&air.files[&(0, 1001)]);
+    air.schedule.read(id, Some(gop));
+    air.run_until(ANCHOR + 5 * SECOND);
+    let times: Vec<i64> = air.sent.iter().map(|(_, track, time)| air::air(*track, *time)).collect();
+    assert!(times.is_sorted());
+    assert_eq!(air.aired(), [(0, 50 + 94, 0, 1)]);
+}
+
+#[test]
 fn tracks_are_merged_across_fragments_and_batches() {
     // Audio of a fragment reaches half a second into the pictures of the next; the last the other way round.
     let audio = |from: i64, to: i64| -> Vec<i64> { (from..to).map(|unit| unit * 1024).collect() };

@@ -3,10 +3,17 @@
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
 use crate::settings::{MAIN_RENDITION, StreamId};
+
+/// Ending of temporary names.
+const TEMPORARY: &str = ".tmp";
+
+/// Files begun by this process.
+static WRITERS: AtomicU64 = AtomicU64::new(0);
 
 /// Slices of one vectored write; Linux takes 1024 at most.
 const SLICES: usize = 512;
@@ -46,6 +53,34 @@ impl StreamFiles {
         self.fragments.join(format!("batch-{number}"))
     }
 
+    /// Makes the folders, and removes what a process that was killed left half written in those of the batches.
+    /// (The fetcher does so in its own.)
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        let at = |path: &Path| {
+            let path = path.display().to_string();
+            move |error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"))
+        };
+        for folder in [&self.originals, &self.fragments] {
+            std::fs::create_dir_all(folder).map_err(at(folder))?;
+        }
+        for folder in entries(&self.fragments).map_err(at(&self.fragments))? {
+            if !folder.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            for file in entries(&folder.path()).map_err(at(&folder.path()))? {
+                if file.file_name().to_string_lossy().ends_with(TEMPORARY) {
+                    match std::fs::remove_file(file.path()) {
+                        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                            return Err(at(&file.path())(error));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Init section of an epoch's video; it outlives the batches.
     #[must_use]
     pub fn video_init(&self, epoch: u32) -> PathBuf {
@@ -65,6 +100,29 @@ pub fn rendition_file(stem: &str, rendition: &str) -> String {
     if rendition == MAIN_RENDITION { format!("{stem}.fmp4") } else { format!("{stem}.{rendition}.fmp4") }
 }
 
+/// What a folder holds; nothing where there is none.
+pub(crate) fn entries(folder: &Path) -> io::Result<Vec<std::fs::DirEntry>> {
+    match std::fs::read_dir(folder) {
+        Ok(entries) => entries.collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Bytes of the files in a folder; files that vanish meanwhile count nothing.
+pub(crate) fn folder_size(folder: &Path) -> io::Result<u64> {
+    let mut size = 0;
+    for entry in entries(folder)? {
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_file() => size += metadata.len(),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(size)
+}
+
 /// A file that bears its name only when it is complete.
 #[derive(Debug)]
 pub struct AtomicFile {
@@ -78,8 +136,10 @@ pub struct AtomicFile {
 impl AtomicFile {
     /// Begins `target` under a temporary name beside it.
     pub fn create(target: PathBuf) -> io::Result<Self> {
+        // Each writer has a name of its own: one that was given up as hung may still write beside its successor.
+        let writer = WRITERS.fetch_add(1, Ordering::Relaxed);
         let mut temporary = target.clone().into_os_string();
-        temporary.push(".tmp");
+        temporary.push(format!(".{writer}{TEMPORARY}"));
         let temporary = PathBuf::from(temporary);
         let file = File::create(&temporary)?;
         Ok(Self { file, temporary, target, position: 0, finished: false })
@@ -133,6 +193,34 @@ impl Drop for AtomicFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_left_half_written_is_removed_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = StreamFiles::new(folder.path(), &StreamId::new("a").unwrap());
+        files.prepare().unwrap();
+        for (number, name) in [(0, "video.fmp4.7.tmp"), (0, "video.fmp4"), (1, "audio.fmp4.tmp")] {
+            std::fs::create_dir_all(files.batch(number)).unwrap();
+            std::fs::write(files.batch(number).join(name), b"x").unwrap();
+        }
+        files.prepare().unwrap();
+        assert_eq!(folder_size(&files.batch(0)).unwrap(), 1);
+        assert_eq!(folder_size(&files.batch(1)).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_writer_that_was_given_up_does_not_spoil_its_successors_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.fmp4");
+        let mut hung = AtomicFile::create(target.clone()).unwrap();
+        hung.write_chunks(&[Bytes::from_static(b"ab")]).unwrap();
+        let mut successor = AtomicFile::create(target.clone()).unwrap();
+        successor.write_chunks(&[Bytes::from_static(b"abc")]).unwrap();
+        hung.write_chunks(&[Bytes::from_static(b"XXXX")]).unwrap();
+        drop(hung);
+        successor.finish().unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"abc");
+    }
 
     #[test]
     fn a_file_bears_its_name_only_when_complete() {

@@ -35,6 +35,7 @@ pub use records::{
 };
 
 use crate::clock::UnixMicros;
+use crate::messages::ChildId;
 use crate::settings::Fallback;
 use air::DelayPlan;
 
@@ -178,7 +179,11 @@ impl Ledger {
             }
             Event::ChildReplaced(child) => self.child_replaced(&child),
             Event::BatchCleaned { batch } => self.batch_cleaned(batch, now),
-            Event::RunEnded => self.run_ended(now, &mut actions),
+            Event::RunEnded => {
+                self.run_ended(now, &mut actions);
+                // Nothing is left to do until the next run, which begins with a ledger of its own.
+                return actions;
+            }
             Event::TimePassed => {}
         }
         self.advance(now, &mut actions);
@@ -243,6 +248,29 @@ impl Ledger {
     #[must_use]
     pub fn has_work_in_flight(&self) -> bool {
         self.issued.demux.is_some() || !self.issued.sends.is_empty() || !self.issued.remuxes.is_empty()
+    }
+
+    /// Whether the child still owes the outcome of a command.
+    #[must_use]
+    pub fn is_owed_by(&self, child: &ChildId) -> bool {
+        match child {
+            ChildId::Demuxer => self.issued.demux.is_some(),
+            ChildId::Remuxer(name) => {
+                let own = self.plan.renditions.iter().position(|rendition| rendition.name == *name);
+                self.issued.remuxes.iter().any(|(_, rendition)| Some(*rendition) == own)
+            }
+            ChildId::Fetcher | ChildId::ProcessorLink(_) | ChildId::Publisher(_) => false,
+        }
+    }
+
+    /// Since when an output should have aired a batch that it was given; none when it is not behind.
+    #[must_use]
+    pub fn airing_due(&self, output: &str) -> Option<UnixMicros> {
+        let index = self.plan.outputs.iter().position(|plan| *plan.name == *output)?;
+        let given = self.issued.publishes.iter().filter(|(_, to)| *to == index);
+        let batches = given.filter_map(|(number, _)| self.batches.get(number));
+        let open = batches.filter(|batch| !batch.is_settled() && !batch.aired.contains_key(output));
+        open.filter_map(BatchRecord::air_end).min()
     }
 
     /// Whether every batch has aired and the source has ended.

@@ -3,10 +3,14 @@
 //! The HLS publisher writes it, the registry reads it: serving needs no message to the stream.
 
 mod render;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
+
+use overdub_media::time::rescale;
 
 use crate::clock::UnixMicros;
 use crate::files::{StreamFiles, rendition_file};
@@ -173,8 +177,15 @@ impl Listing {
     /// Files stay reachable for the playlist's length after they left it (RFC 8216bis 6.2.2).
     fn forget_old(&mut self) {
         let Some(newest) = self.batches.iter().rev().find(|listed| listed.listed > 0) else { return };
-        let (end, window) = (newest.batch.media.end_90k, playlist_window_90k(newest.batch.target_duration_s));
-        while self.batches.front().is_some_and(|first| end - first.batch.media.end_90k > 2 * window) {
+        // The end of what is listed, not of the batch: a batch may be longer than the playlist.
+        let Some((cut, timescale)) = newest.batch.media.timing_cut(newest.listed - 1) else { return };
+        let end = rescale(cut.start.saturating_add_unsigned(cut.duration), timescale, 90_000);
+        let window = playlist_window_90k(newest.batch.target_duration_s);
+        while self
+            .batches
+            .front()
+            .is_some_and(|first| end.saturating_sub(first.batch.media.end_90k) > 2 * window)
+        {
             self.batches.pop_front();
         }
     }

@@ -1,9 +1,12 @@
 //! The registry: starts, stops, lists and restores streams; the only actor that others talk to.
 
 mod storage;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::dev::channel;
 use actix::{
@@ -25,10 +28,12 @@ use crate::requests::{
 use crate::settings::{StreamId, StreamSettings};
 use crate::store::{Store, StoredStream};
 use crate::supervisor::{
-    CleanNow, DrainRun, ReadBatches, ReadView, StartRun, StopRun, StreamSupervisor, SupervisorParts,
+    CleanNow, DrainRun, ReadBatches, ReadView, Retire, StartRun, StopRun, StreamSupervisor, SupervisorParts,
     TreeSettings,
 };
 
+/// How often the disk is looked at.
+const SPACE_INTERVAL: Duration = Duration::from_secs(2);
 /// Messages that a supervisor's mailbox holds.
 const MAILBOX: usize = 64;
 
@@ -122,6 +127,35 @@ impl StreamRegistry {
         }
     }
 
+    /// Supervises a stream anew as it is stored, after a while.
+    fn replace(&mut self, id: &StreamId, generation: u32, ctx: &mut Context<Self>) {
+        // The wait keeps a supervisor that panics at once from taking the thread with it.
+        let generation = generation.wrapping_add(1);
+        if let Some(entry) = self.streams.get_mut(id) {
+            entry.generation = generation;
+        }
+        let wait = Duration::from_millis(500 + u64::from(generation.min(16)) * 1_000);
+        let id = id.clone();
+        ctx.run_later(wait, move |this, ctx| {
+            let current = this.streams.get(&id).map(|entry| (entry.generation, entry.deleting));
+            if current != Some((generation, false)) || this.shutting_down {
+                return;
+            }
+            let stored = match this.store.streams() {
+                Ok((streams, _)) => streams.into_iter().find(|stream| stream.settings.stream_id == id),
+                Err(error) => {
+                    tracing::error!(stream = %id, %error, "the stream cannot be read; it is tried again");
+                    this.replace(&id, generation, ctx);
+                    return;
+                }
+            };
+            match stored {
+                Some(stream) => this.supervise(stream, generation, ctx),
+                None => _ = this.streams.remove(&id),
+            }
+        });
+    }
+
     fn entry(&self, id: &StreamId) -> Result<&Entry, RequestError> {
         self.streams.get(id).filter(|entry| !entry.deleting).ok_or_else(|| RequestError::Unknown(id.clone()))
     }
@@ -175,10 +209,11 @@ where
     M::Result: Send,
     StreamSupervisor: Handler<M>,
 {
-    supervisor
-        .send(message)
-        .await
-        .map_err(|_| RequestError::Storage("the stream's supervisor is being replaced; ask again".to_owned()))
+    supervisor.send(message).await.map_err(|_| replaced())
+}
+
+fn replaced() -> RequestError {
+    RequestError::Storage("the stream's supervisor is being replaced; ask again".to_owned())
 }
 
 impl Actor for StreamRegistry {
@@ -186,6 +221,11 @@ impl Actor for StreamRegistry {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
+        self.tree.space.measure();
+        ctx.run_interval(SPACE_INTERVAL, |this, _| {
+            let space = this.tree.space.clone();
+            tokio::task::spawn_blocking(move || space.measure());
+        });
         self.restore(ctx);
     }
 }
@@ -199,23 +239,7 @@ impl Handler<SupervisorEnded> for StreamRegistry {
             return;
         }
         tracing::error!(stream = %ended.id, panicked = ended.panicked, "a supervisor is replaced");
-        let stored = self.store.streams().map(|(streams, _)| streams).unwrap_or_default();
-        let Some(stream) = stored.into_iter().find(|stream| stream.settings.stream_id == ended.id) else {
-            self.streams.remove(&ended.id);
-            return;
-        };
-        // The wait keeps a supervisor that panics at once from taking the thread with it.
-        let generation = ended.generation.wrapping_add(1);
-        if let Some(entry) = self.streams.get_mut(&ended.id) {
-            entry.generation = generation;
-        }
-        let wait = std::time::Duration::from_millis(500 + u64::from(generation.min(16)) * 1_000);
-        ctx.run_later(wait, move |this, ctx| {
-            let current = this.streams.get(&ended.id).map(|entry| (entry.generation, entry.deleting));
-            if current == Some((generation, false)) && !this.shutting_down {
-                this.supervise(stream, generation, ctx);
-            }
-        });
+        self.replace(&ended.id, ended.generation, ctx);
     }
 }
 
@@ -258,9 +282,8 @@ impl Handler<StopStream> for StreamRegistry {
     fn handle(&mut self, request: StopStream, _: &mut Self::Context) -> Self::Result {
         let supervisor = self.supervisor(&request.id);
         Box::pin(async move {
-            // A supervisor that is replaced meanwhile drops its end: what it had to stop has stopped.
-            _ = ask(supervisor?, StopRun).await?.await;
-            Ok(())
+            // A supervisor that is replaced meanwhile drops its end, and its successor runs the stream again.
+            ask(supervisor?, StopRun).await?.await.map_err(|_| replaced())
         })
     }
 }
@@ -279,9 +302,12 @@ impl Handler<DeleteStream> for StreamRegistry {
         let (store, id, purge) = (self.store.clone(), request.id.clone(), request.purge);
         let delete = async move {
             // A delete goes through even while the supervisor is being replaced.
-            if let Ok(waiting) = ask(supervisor?, StopRun).await {
+            let supervisor = supervisor?;
+            if let Ok(waiting) = ask(supervisor.clone(), StopRun).await {
                 _ = waiting.await;
             }
+            // From here on nothing can bring the stream's records or figures back.
+            _ = ask(supervisor, Retire).await;
             store.remove_stream(&id).map_err(|error| RequestError::Storage(error.to_string()))?;
             store.flush().await.map_err(|error| RequestError::Storage(error.to_string()))?;
             if purge {
@@ -289,12 +315,16 @@ impl Handler<DeleteStream> for StreamRegistry {
             }
             Ok(())
         };
-        Box::pin(delete.into_actor(self).map(move |outcome, this, _| {
+        Box::pin(delete.into_actor(self).map(move |outcome, this, ctx| {
+            let refused = matches!(outcome, Err(RequestError::Unknown(_) | RequestError::ShuttingDown));
             if outcome.is_ok() {
                 this.streams.remove(&request.id);
                 this.metrics.forget(request.id.as_str());
-            } else if let Some(entry) = this.streams.get_mut(&request.id) {
+            } else if !refused && let Some(entry) = this.streams.get_mut(&request.id) {
+                // Its supervisor is gone; whatever is left of the stream gets another.
                 entry.deleting = false;
+                let generation = entry.generation;
+                this.replace(&request.id, generation, ctx);
             }
             outcome
         }))
@@ -354,15 +384,11 @@ impl Handler<CleanStorage> for StreamRegistry {
 
     fn handle(&mut self, request: CleanStorage, _: &mut Self::Context) -> Self::Result {
         let supervisor = self.supervisor(&request.id);
-        let files = StreamFiles::new(&self.tree.storage, &request.id);
         Box::pin(async move {
-            let before = storage::measure(vec![files.clone()]).await?;
-            let removed = ask(supervisor?, CleanNow { keep: request.keep_last }).await?;
-            let after = storage::measure_without(files, removed.clone()).await?;
-            Ok(CleanView {
-                removed_batches: removed.len() as u64,
-                freed_bytes: before.total_size.saturating_sub(after.total_size),
-            })
+            let removals = ask(supervisor?, CleanNow { keep: request.keep_last }).await?;
+            let removed_batches = removals.len() as u64;
+            let freed = join_all(removals).await;
+            Ok(CleanView { removed_batches, freed_bytes: freed.into_iter().flatten().sum() })
         })
     }
 }

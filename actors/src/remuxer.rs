@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 
+use crate::clock::UnixMicros;
 use crate::files::{StreamFiles, rendition_file};
 use crate::ledger::Fill;
 use crate::messages::{BatchMedia, Cut, FitReport, OutputFragment, RemuxerEvent, Reporter};
@@ -25,6 +26,8 @@ pub struct RemuxBatch {
     pub media: Arc<BatchMedia>,
     /// Whether the output file is wanted as well.
     pub output_wanted: bool,
+    /// When the slot goes on air. A conversion that would not be done by then is given up.
+    pub ready_by: Option<UnixMicros>,
 }
 
 /// See the module.
@@ -93,7 +96,7 @@ async fn remux(files: StreamFiles, rendition: Arc<str>, command: RemuxBatch) -> 
                     why,
                     "converting processed audio"
                 );
-                convert::to_slot_parameters(&processed, &converted, audio).await?;
+                convert::to_slot_parameters(&processed, &converted, audio, command.ready_by).await?;
                 let config = audio.config.clone();
                 let units = blocking(move || {
                     let read = received::read(&converted, &config);

@@ -35,11 +35,8 @@ impl Space {
 
     /// Looks at the disk; to be called off the arbiters' threads.
     pub fn measure(&self) {
-        let refusal = match self.shortage() {
-            Ok(shortage) => shortage,
-            // A disk that cannot be looked at shows its trouble when it is written to.
-            Err(_) => None,
-        };
+        // A disk that cannot be looked at shows its trouble when it is written to.
+        let refusal = self.shortage().unwrap_or_default();
         *self.refusal.write().unwrap_or_else(PoisonError::into_inner) = refusal;
     }
 

@@ -7,6 +7,7 @@
 //! | `reports` | what children say, as ledger events and figures |
 //! | `acting` | the ledger's actions, as commands to children |
 //! | `lifecycle` | start, stop, end, failure and retry |
+//! | `queries` | what the registry asks, and cleaning |
 //! | `condition` | the stream's state and why |
 //! | `view` | what is shown |
 
@@ -14,7 +15,10 @@ mod acting;
 mod children;
 mod condition;
 mod lifecycle;
+mod queries;
 mod reports;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::path::PathBuf;
@@ -22,19 +26,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle};
+use std::collections::{BTreeSet, VecDeque};
 use tokio::sync::oneshot;
 
 use crate::clock::UnixMicros;
 use crate::files::StreamFiles;
-use crate::ledger::{Event, Ledger, LedgerPlan, OutputPlan, RenditionPlan};
+use crate::ledger::{Action, Event, Ledger, LedgerPlan, OutputPlan, RenditionPlan};
 use crate::live::LiveOutput;
 use crate::metrics::Metrics;
 use crate::requests::ErrorView;
 use crate::settings::{OutputSettings, StreamSettings};
+use crate::space::Space;
 use crate::store::{Store, StoredStream};
 use children::Children;
 use condition::Condition;
-pub use lifecycle::{CleanNow, DrainRun, ReadBatches, ReadView, StartRun, StopRun};
+pub use lifecycle::{DrainRun, Retire, StartRun, StopRun};
+pub use queries::{CleanNow, ReadBatches, ReadView};
 
 /// Name of the HLS output.
 pub const HLS_OUTPUT: &str = "hls";
@@ -46,6 +53,8 @@ pub struct TreeSettings {
     pub storage: PathBuf,
     /// Published batches that stay on disk; `None` keeps all.
     pub keep_batches: Option<u64>,
+    /// Whether there is room for new segments.
+    pub space: Arc<Space>,
     /// Whether sources may have private addresses.
     pub allow_private: bool,
     /// More restarts than this within the window escalate.
@@ -112,6 +121,13 @@ pub struct StreamSupervisor {
     deadline_timer: Option<SpawnHandle>,
     retry_timer: Option<SpawnHandle>,
     watch_timer: Option<SpawnHandle>,
+    drain_timers: Vec<SpawnHandle>,
+    /// Actions that wait for the disk, in the ledger's order.
+    queued: VecDeque<Action>,
+    /// Flushes that are being waited for.
+    flushes: usize,
+    /// Batches whose files are being removed.
+    cleaning: BTreeSet<u64>,
 }
 
 impl StreamSupervisor {
@@ -143,6 +159,10 @@ impl StreamSupervisor {
             deadline_timer: None,
             retry_timer: None,
             watch_timer: None,
+            drain_timers: Vec::new(),
+            queued: VecDeque::new(),
+            flushes: 0,
+            cleaning: BTreeSet::new(),
         }
     }
 

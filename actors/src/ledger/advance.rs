@@ -133,7 +133,14 @@ impl Ledger {
     fn publish_ready(&mut self, now: UnixMicros, actions: &mut Vec<Action>) {
         for (index, output) in self.plan.outputs.iter().enumerate() {
             for batch in self.batches.values() {
-                if batch.skipped.is_some() || batch.cleaned_at.is_some() {
+                if batch.cleaned_at.is_some() {
+                    continue;
+                }
+                // What was skipped when its HLS segments had been counted is listed all the same, as gaps where
+                // a rendition has nothing: media sequence numbers leave no holes.
+                let lists_gaps =
+                    output.rendition.is_none() && batch.media.is_some() && batch.hls_segments > 0;
+                if batch.skipped.is_some() && !lists_gaps {
                     continue;
                 }
                 let remuxed = |rendition: usize| {
@@ -142,7 +149,7 @@ impl Ledger {
                 let ready = batch.media.is_some()
                     && match output.rendition {
                         Some(rendition) => remuxed(rendition),
-                        None => (0..batch.renditions.len()).all(remuxed),
+                        None => batch.skipped.is_some() || (0..batch.renditions.len()).all(remuxed),
                     };
                 if !ready {
                     break;
@@ -190,26 +197,39 @@ impl Ledger {
         }
     }
 
-    /// Settled batches whose files may go while the newest `keep` published ones stay.
+    /// Settled batches whose files may go while the newest `keep` published ones stay. Of batches that were
+    /// skipped unlisted the newest `keep` stay as well; without a limit of their own a source that can never be
+    /// read would fill the disk.
     #[must_use]
     pub fn cleanable(&self, keep: u64) -> Vec<u64> {
+        let keep = usize::try_from(keep).unwrap_or(usize::MAX);
         let published: Vec<&BatchRecord> =
             self.batches.values().filter(|batch| batch.published_at.is_some()).collect();
-        let Some(newest) = published.last().and_then(|batch| batch.media.as_ref()) else {
-            return Vec::new();
-        };
-        let kept_from = published.len().saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX));
-        let first_kept = published.get(kept_from).map_or(u64::MAX, |batch| batch.number);
+        let newest_end_90k =
+            published.last().and_then(|batch| batch.media.as_ref()).map(|media| media.end_90k);
         let window = playlist_window_90k(self.header.hls_target_s);
-        let last_number = published.last().map_or(0, |batch| batch.number);
-        self.batches
-            .values()
-            .filter(|batch| batch.is_settled() && batch.cleaned_at.is_none())
-            .filter(|batch| batch.number < first_kept && batch.number < last_number)
-            .filter(|batch| {
-                batch.media.as_ref().is_none_or(|media| newest.end_90k - media.end_90k > 2 * window)
-            })
-            .map(|batch| batch.number)
-            .collect()
+        // At least the newest stays, since the playlist lists it.
+        let published_before = nth_newest(&published, keep.max(1));
+        let is_unlisted = |batch: &BatchRecord| batch.skipped.is_some() && batch.hls_segments == 0;
+        let unlisted: Vec<&BatchRecord> =
+            self.batches.values().filter(|batch| is_unlisted(batch) && batch.cleaned_at.is_none()).collect();
+        let unlisted_before = nth_newest(&unlisted, keep);
+        let may_go = |batch: &&BatchRecord| match (&batch.media, newest_end_90k) {
+            _ if is_unlisted(batch) => batch.number < unlisted_before,
+            (Some(media), Some(end_90k)) => {
+                batch.number < published_before && end_90k.saturating_sub(media.end_90k) > 2 * window
+            }
+            _ => false,
+        };
+        let settled = self.batches.values().filter(|batch| batch.is_settled() && batch.cleaned_at.is_none());
+        settled.filter(may_go).map(|batch| batch.number).collect()
+    }
+}
+
+/// Number of the `n`th newest of the batches; 0 when there are fewer, since then none is older.
+fn nth_newest(batches: &[&BatchRecord], n: usize) -> u64 {
+    match n {
+        0 => u64::MAX,
+        n => batches.len().checked_sub(n).and_then(|at| batches.get(at)).map_or(0, |batch| batch.number),
     }
 }

@@ -6,8 +6,14 @@ use super::records::{BatchRecord, RenditionRecord};
 use crate::clock::UnixMicros;
 use crate::messages::StoredSegment;
 
+/// Longest target duration that is taken at its word; real ones are 1 to 20 s.
+const MAX_TARGET_S: u32 = 60;
+
 impl Ledger {
     pub(super) fn target_duration_read(&mut self, seconds: u32) {
+        // What a source claims beyond this would only keep its first batch from ever going on air, and its last
+        // from ever leaving the disk. Segments that are longer all the same count by their own length.
+        let seconds = seconds.min(MAX_TARGET_S);
         if self.header.source_target_s != seconds {
             let header = self.header_mut();
             header.source_target_s = seconds;

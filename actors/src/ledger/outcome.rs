@@ -51,7 +51,7 @@ impl Ledger {
         };
         header.clock = Some(clock);
         header.carry = Some(carry);
-        if media.discontinuity && header.hls_sequence > 0 {
+        if media.discontinuity {
             header.hls_discontinuities += 1;
         }
         let (hls_sequence, hls_discontinuities) = (header.hls_sequence, header.hls_discontinuities);
@@ -85,6 +85,16 @@ impl Ledger {
     pub(super) fn skip(&mut self, number: u64, reason: SkipReason, actions: &mut Vec<Action>) {
         let Some(batch) = self.batch_mut(number) else { return };
         batch.skipped = Some(reason.clone());
+        if batch.media.is_none() {
+            // What comes next stands after a hole, and after whatever change of clock or codec was in it.
+            match self.batches.range_mut(number + 1..).next() {
+                Some((next, batch)) => {
+                    batch.discontinuity = true;
+                    self.dirty.insert(*next);
+                }
+                None => self.header_mut().open_discontinuity = true,
+            }
+        }
         self.header_mut().totals.skipped_batches += 1;
         actions.push(Action::Note(Note::BatchSkipped { batch: number, reason }));
     }
@@ -228,7 +238,7 @@ impl Ledger {
             return;
         }
         batch.aired.insert(output.clone(), now);
-        if batch.aired.len() >= wanted && batch.published_at.is_none() {
+        if batch.aired.len() >= wanted && !batch.is_settled() {
             batch.published_at = Some(now);
             actions.push(Action::Note(Note::BatchPublished { batch: number }));
         }
@@ -262,6 +272,8 @@ impl Ledger {
                 if let Some(index) = self.plan.outputs.iter().position(|output| output.name == *name) {
                     self.issued.publishes.retain(|(_, output)| *output != index);
                 }
+                // The one that replaces it has to be told to end as well.
+                self.issued.end = false;
             }
         }
     }
@@ -290,27 +302,36 @@ impl Ledger {
     /// The user's stop: what has not aired by `now` never will. The next run gets a clock of its own.
     pub(super) fn run_ended(&mut self, now: UnixMicros, actions: &mut Vec<Action>) {
         let open: Vec<u64> = self.batches.values().filter(|b| !b.is_settled()).map(|b| b.number).collect();
-        let mut next_sequence = None;
+        // Media sequence and discontinuity sequence number that follow what was listed; once a batch was not
+        // listed to its end, nothing after it was.
+        let mut next = None;
         for number in open {
             let Some(batch) = self.batch_mut(number) else { continue };
-            let listed = super::advance::cuts_on_air(batch, now);
-            let ready = batch.state_name() == "publishing";
-            if ready && listed > 0 {
+            let listed = match next {
+                None if batch.state_name() == "publishing" => super::advance::cuts_on_air(batch, now),
+                _ => 0,
+            };
+            let own = u64::from(batch.media.as_ref().is_some_and(|media| media.discontinuity));
+            let unlisted = batch.media.is_some() && listed < batch.hls_segments as usize;
+            if listed > 0 {
+                if unlisted {
+                    next.get_or_insert((batch.hls_sequence + listed as u64, batch.hls_discontinuities));
+                }
                 batch.hls_segments = u32::try_from(listed).unwrap_or(u32::MAX);
                 batch.published_at = Some(now);
-                next_sequence = Some(batch.hls_sequence + listed as u64);
             } else {
-                batch.hls_segments = 0;
-                if batch.media.is_some() {
-                    next_sequence.get_or_insert(batch.hls_sequence);
+                if unlisted {
+                    next.get_or_insert((batch.hls_sequence, batch.hls_discontinuities.saturating_sub(own)));
                 }
+                batch.hls_segments = 0;
                 self.skip(number, SkipReason::Stopped, actions);
             }
         }
         self.issued = super::Issued::default();
         let header = self.header_mut();
-        if let Some(sequence) = next_sequence {
+        if let Some((sequence, discontinuities)) = next {
             header.hls_sequence = sequence;
+            header.hls_discontinuities = discontinuities;
         }
         header.open_segments.clear();
         header.open_discontinuity = true;

@@ -1,5 +1,7 @@
 //! The ledger's rules, one by one.
 
+mod numbers;
+
 use std::sync::Arc;
 
 use overdub_media::sample::{AudioConfig, VideoConfig};

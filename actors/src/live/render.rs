@@ -207,7 +207,10 @@ fn multivariant(newest: &ListBatch, window: &Window<'_>) -> MultivariantPlaylist
                 index == 0,
             ));
         }
-        renditions.push(rendition("Original", None, "original.m3u8".to_owned(), renditions.is_empty()));
+        // NAME is unique within a group (rfc8216bis 4.4.6.1.1).
+        let taken = newest.renditions.iter().any(|own| &*own.name == "Original");
+        let name = if taken { "Original (source)" } else { "Original" };
+        renditions.push(rendition(name, None, "original.m3u8".to_owned(), renditions.is_empty()));
     }
     let main_playlist = if media.video.is_some() {
         "video.m3u8".to_owned()

@@ -25,6 +25,18 @@ impl HlsPublisher {
         Self { live, reporter, listing: Listing::default(), timer: None, up: false }
     }
 
+    /// Advances once all that is in the mailbox has been taken. After a replacement or a restart the batches
+    /// come one by one, and a playlist of the first alone would take back what clients have seen.
+    fn advance_soon(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        self.timer = Some(ctx.run_later(std::time::Duration::ZERO, |this, ctx| {
+            this.timer = None;
+            this.advance(ctx);
+        }));
+    }
+
     /// Lists what is due and sleeps until the next segment is.
     fn advance(&mut self, ctx: &mut Context<Self>) {
         let (added, complete) = self.listing.advance(clock::now());
@@ -67,7 +79,7 @@ impl Handler<ListBatch> for HlsPublisher {
 
     fn handle(&mut self, batch: ListBatch, ctx: &mut Self::Context) {
         self.listing.insert(batch);
-        self.advance(ctx);
+        self.advance_soon(ctx);
     }
 }
 

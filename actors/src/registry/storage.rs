@@ -1,27 +1,11 @@
 //! Measuring and removing a stream's files.
 
 use std::io;
-use std::path::Path;
 
-use crate::files::StreamFiles;
+use crate::files::{StreamFiles, entries, folder_size};
 use crate::requests::{RequestError, StorageView};
 
 pub(super) async fn measure(files: Vec<StreamFiles>) -> Result<StorageView, RequestError> {
-    measure_leaving_out(files, Vec::new()).await
-}
-
-/// Measures as if the batches' folders were gone already.
-pub(super) async fn measure_without(
-    files: StreamFiles,
-    batches: Vec<u64>,
-) -> Result<StorageView, RequestError> {
-    measure_leaving_out(vec![files], batches).await
-}
-
-async fn measure_leaving_out(
-    files: Vec<StreamFiles>,
-    batches: Vec<u64>,
-) -> Result<StorageView, RequestError> {
     let work = move || -> io::Result<StorageView> {
         let mut view = StorageView::default();
         for files in &files {
@@ -29,9 +13,6 @@ async fn measure_leaving_out(
             for entry in entries(files.fragments())? {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let number = name.strip_prefix("batch-").and_then(|number| number.parse::<u64>().ok());
-                if number.is_some_and(|number| batches.contains(&number)) {
-                    continue;
-                }
                 view.processed_fragments_size += folder_size(&entry.path())?;
                 if let Some(number) = number {
                     view.oldest_batch = Some(view.oldest_batch.map_or(number, |oldest| oldest.min(number)));
@@ -66,27 +47,4 @@ async fn blocking<T: Send + 'static>(
         Ok(outcome) => outcome.map_err(|error| RequestError::Storage(error.to_string())),
         Err(error) => Err(RequestError::Storage(format!("work on the blocking pool ended: {error}"))),
     }
-}
-
-/// What a folder holds; nothing where there is none.
-fn entries(folder: &Path) -> io::Result<Vec<std::fs::DirEntry>> {
-    match std::fs::read_dir(folder) {
-        Ok(entries) => entries.collect(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Bytes of the files in a folder; files that vanish meanwhile count nothing.
-fn folder_size(folder: &Path) -> io::Result<u64> {
-    let mut size = 0;
-    for entry in entries(folder)? {
-        match entry.metadata() {
-            Ok(metadata) if metadata.is_file() => size += metadata.len(),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(size)
 }

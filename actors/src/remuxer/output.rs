@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use overdub_media::mp4::{self, FragmentBuilder, Movie, ReadSample, TrackConfig};
-use overdub_media::sample::{AudioConfig, AudioSample, VideoSample};
+use overdub_media::sample::{AudioConfig, AudioSample};
 use overdub_media::time::rescale;
 
 use crate::files::AtomicFile;
@@ -107,12 +107,12 @@ fn write_with_video(
     let head = read_at(&file, &path, 0, video.init_len)?;
     let movie = mp4::read_init(&head).map_err(mp4_error)?;
     // One GOP is held back, because where its audio ends is told by the next one's start.
-    let mut held: Vec<VideoSample> = Vec::new();
+    let mut held: Vec<ReadSample> = Vec::new();
     let mut rest = audio;
     for cut in video.cuts.iter().filter(|cut| cut.len > 0) {
         for sample in read_cut(&file, &path, &movie, cut)? {
             if sample.sync && !held.is_empty() {
-                let count = writer.audio_before(rest, sample.dts_90k);
+                let count = writer.audio_before(rest, sample.dts);
                 let (own, later) = rest.split_at(count);
                 rest = later;
                 writer.write(&std::mem::take(&mut held), own)?;
@@ -130,33 +130,10 @@ fn read_at(file: &File, path: &Path, offset: u64, len: u64) -> Result<Bytes, Fai
     Ok(Bytes::from(bytes))
 }
 
-fn read_cut(file: &File, path: &Path, movie: &Movie, cut: &Cut) -> Result<Vec<VideoSample>, Failure> {
+fn read_cut(file: &File, path: &Path, movie: &Movie, cut: &Cut) -> Result<Vec<ReadSample>, Failure> {
     let bytes = read_at(file, path, cut.offset, cut.len)?;
     let fragments = mp4::read_fragment(movie, &bytes).map_err(mp4_error)?;
-    fragments.into_iter().flat_map(|fragment| fragment.samples).map(|sample| video_sample(&sample)).collect()
-}
-
-/// Splits a sample in AVC format into its NAL units, without copying them.
-fn video_sample(sample: &ReadSample) -> Result<VideoSample, Failure> {
-    let mut nals = Vec::new();
-    let mut rest = sample.data.clone();
-    while !rest.is_empty() {
-        let Some(length) = rest.first_chunk::<4>().map(|length| u32::from_be_bytes(*length) as usize) else {
-            return Err("video.fmp4 holds a sample that ends within a NAL unit's length".to_owned());
-        };
-        if rest.len() - 4 < length {
-            return Err("video.fmp4 holds a sample that ends within a NAL unit".to_owned());
-        }
-        let _ = rest.split_to(4);
-        nals.push(rest.split_to(length));
-    }
-    Ok(VideoSample {
-        dts_90k: sample.dts,
-        pts_90k: sample.dts + i64::from(sample.cts_offset),
-        duration_90k: sample.duration,
-        sync: sample.sync,
-        nals,
-    })
+    Ok(fragments.into_iter().flat_map(|fragment| fragment.samples).collect())
 }
 
 struct OutputWriter<'a> {
@@ -176,8 +153,8 @@ impl OutputWriter<'_> {
         samples.partition_point(|sample| self.time_90k(sample.time) < dts_90k)
     }
 
-    fn write(&mut self, video: &[VideoSample], audio: &[AudioSample]) -> Result<(), Failure> {
-        let first_video = video.first().map(|sample| sample.dts_90k);
+    fn write(&mut self, video: &[ReadSample], audio: &[AudioSample]) -> Result<(), Failure> {
+        let first_video = video.first().map(|sample| sample.dts);
         let first_audio = audio.first().map(|sample| self.time_90k(sample.time));
         let Some(start_90k) = [first_video, first_audio].into_iter().flatten().min() else {
             return Ok(());
@@ -185,7 +162,7 @@ impl OutputWriter<'_> {
         let sequence = u32::try_from(self.fragments.len() + 1).unwrap_or(u32::MAX);
         let mut builder = FragmentBuilder::new(sequence);
         if !video.is_empty() {
-            builder = builder.video(VIDEO_TRACK, video);
+            builder = builder.read_samples(VIDEO_TRACK, video, 0);
         }
         if !audio.is_empty() {
             builder = builder.audio(AUDIO_TRACK, audio, 0);

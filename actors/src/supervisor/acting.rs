@@ -1,6 +1,5 @@
 //! The ledger's actions, as commands to children.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
@@ -8,7 +7,7 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use super::StreamSupervisor;
 use crate::demuxer::DemuxBatch;
 use crate::files::rendition_file;
-use crate::ledger::{Action, BatchRecord, Event, Fill, Note, SkipReason};
+use crate::ledger::{Action, BatchRecord, Fill, Note, SkipReason};
 use crate::messages::{
     AirClock, CancelFragment, ChildId, FinishOutput, FinishPlaylists, Fragment, FragmentMetadata, ListBatch,
     ListedRendition, PublishBatch, SendFragment,
@@ -24,31 +23,42 @@ impl StreamSupervisor {
             self.fail(format!("state cannot be stored: {error}"), ctx);
             return;
         }
+        self.queued.extend(actions);
         if !changes.flush {
-            for action in actions {
-                self.act(action, ctx);
+            if self.flushes == 0 {
+                self.act_queued(ctx);
             }
             return;
         }
+        // A context polls the newest of what it waits for first: with one queue for all, the first flush that is
+        // done has flushed every transition in it, and the actions keep their order.
+        self.flushes += 1;
         let store = self.store.clone();
         let flush = async move { store.flush().await };
-        ctx.wait(flush.into_actor(self).map(move |flushed, this, ctx| {
+        ctx.wait(flush.into_actor(self).map(|flushed, this, ctx| {
+            this.flushes -= 1;
             if let Err(error) = flushed {
+                this.queued.clear();
                 this.fail(format!("state cannot be stored: {error}"), ctx);
                 return;
             }
-            for action in actions {
-                this.act(action, ctx);
-            }
+            this.act_queued(ctx);
+            this.continue_drain(ctx);
         }));
+    }
+
+    fn act_queued(&mut self, ctx: &mut Context<Self>) {
+        while let Some(action) = self.queued.pop_front() {
+            self.act(action, ctx);
+        }
     }
 
     fn act(&mut self, action: Action, ctx: &mut Context<Self>) {
         match action {
             Action::Demux { batch, segments, discontinuity, carry } => {
-                self.owes(&ChildId::Demuxer);
                 if let Some(demuxer) = &self.children.demuxer {
                     demuxer.do_send(DemuxBatch { batch, segments, discontinuity, carry });
+                    self.owes(&ChildId::Demuxer);
                 }
             }
             Action::Send { batch, rendition } => self.send(batch, rendition),
@@ -61,7 +71,7 @@ impl StreamSupervisor {
             Action::Remux { batch, rendition, fill } => self.remux(batch, rendition, fill),
             Action::Publish { batch, output, clock } => self.publish(batch, output, clock),
             Action::EndOutputs => self.end_outputs(ctx),
-            Action::Clean { batch, segments } => self.clean(batch, segments, ctx),
+            Action::Clean { batch, segments } => self.clean(batch, segments, None, ctx),
             Action::Note(note) => self.note(note),
         }
     }
@@ -115,9 +125,10 @@ impl StreamSupervisor {
         let Some(media) = record.media.clone().map(Arc::new) else { return };
         let name: Arc<str> = settings.name.as_str().into();
         let output_wanted = *name == *MAIN_RENDITION || !settings.outputs.is_empty();
-        self.owes(&ChildId::Remuxer(name.clone()));
+        let ready_by = record.air_start();
         if let Some(remuxer) = self.children.remuxers.get(&name) {
-            remuxer.do_send(RemuxBatch { batch, fill, media, output_wanted });
+            remuxer.do_send(RemuxBatch { batch, fill, media, output_wanted, ready_by });
+            self.owes(&ChildId::Remuxer(name));
         }
     }
 
@@ -175,35 +186,6 @@ impl StreamSupervisor {
             publisher.do_send(FinishPlaylists { ended });
         }
         self.children.rtmp.len() + usize::from(self.children.hls.is_some())
-    }
-
-    pub(super) fn clean(&mut self, batch: u64, segments: Vec<PathBuf>, ctx: &mut Context<Self>) {
-        let folder = self.files.batch(batch);
-        let removal = tokio::task::spawn_blocking(move || {
-            let mut problems = Vec::new();
-            let folder_gone = std::fs::remove_dir_all(&folder).map_err(|error| (folder, error));
-            let segments_gone =
-                segments.into_iter().map(|path| std::fs::remove_file(&path).map_err(|error| (path, error)));
-            for outcome in std::iter::once(folder_gone).chain(segments_gone) {
-                if let Err((path, error)) = outcome
-                    && error.kind() != std::io::ErrorKind::NotFound
-                {
-                    problems.push(format!("{}: {error}", path.display()));
-                }
-            }
-            problems
-        });
-        ctx.spawn(removal.into_actor(self).map(move |outcome, this, ctx| {
-            match outcome {
-                Ok(problems) => {
-                    for problem in problems {
-                        tracing::warn!(stream = this.id(), batch, problem, "a file could not be removed");
-                    }
-                }
-                Err(error) => tracing::error!(stream = this.id(), batch, %error, "cleaning ended"),
-            }
-            this.feed(Event::BatchCleaned { batch }, ctx);
-        }));
     }
 
     fn note(&mut self, note: Note) {

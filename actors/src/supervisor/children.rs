@@ -73,6 +73,8 @@ pub(super) struct Vitals {
     pub abort: Option<AbortHandle>,
     /// Since when it owes an answer or a sign of life.
     pub owing_since: Option<UnixMicros>,
+    /// When this incarnation began.
+    spawned_at: Option<UnixMicros>,
     /// Replacements since it last worked.
     attempts: u32,
 }
@@ -111,16 +113,29 @@ impl StreamSupervisor {
         }
     }
 
-    /// Ends all children and forgets them.
+    /// Ends all children. What is known of their faults stays.
     pub(super) fn end_all(&mut self) {
-        let generations: Vec<(ChildId, u32)> =
-            self.children.vitals.iter().map(|(child, vitals)| (child.clone(), vitals.generation)).collect();
-        let escalated_at = self.children.escalated_at;
-        self.children = Children::default();
-        self.children.escalated_at = escalated_at;
-        // Generations go on, so that a report of the dead is known as such.
-        for (child, generation) in generations {
-            self.children.vitals.insert(child, Vitals { generation, ..Vitals::default() });
+        let ended = std::mem::take(&mut self.children);
+        self.children.escalated_at = ended.escalated_at;
+        for (child, vitals) in &ended.vitals {
+            // Generations go on, so that a report of the dead that is still on its way is known as such.
+            let kept = Vitals {
+                generation: vitals.generation + 1,
+                restarts: vitals.restarts,
+                last_fault: vitals.last_fault.clone(),
+                ..Vitals::default()
+            };
+            self.children.vitals.insert(child.clone(), kept);
+            self.disconnected(child);
+        }
+    }
+
+    /// Forgets the faults of earlier runs, and children that these settings do not want.
+    pub(super) fn forget_faults(&mut self) {
+        let wanted = wanted(self);
+        self.children.vitals.retain(|child, _| wanted.contains(child));
+        for vitals in self.children.vitals.values_mut() {
+            (vitals.restarts, vitals.last_fault) = (0, None);
         }
     }
 
@@ -139,6 +154,7 @@ impl StreamSupervisor {
     fn spawn(&mut self, child: &ChildId, ctx: &mut Context<Self>) {
         let vitals = self.children.vitals.entry(child.clone()).or_default();
         vitals.generation += 1;
+        vitals.spawned_at = Some(clock::now());
         let reporter = Reporter {
             recipient: ctx.address().recipient(),
             child: child.clone(),
@@ -205,6 +221,7 @@ impl StreamSupervisor {
             lowest_number: header.next_segment_number,
             start: settings.start,
             limits: FetchLimits::default(),
+            space: self.tree.space.clone(),
             allow_private: self.tree.allow_private,
         })
     }
@@ -257,12 +274,24 @@ impl StreamSupervisor {
             .vitals
             .iter()
             .filter_map(|(child, vitals)| {
-                let silent = now.micros_since(vitals.owing_since?);
+                let silent = now.micros_since(self.waited_for_since(child, vitals)?);
                 (silent > STAGE_LIMIT_US).then(|| (child.clone(), vitals.generation, silent / 1_000_000))
             })
             .collect();
         for (child, generation, seconds) in hung {
             self.child_failed(&child, generation, StageFault::Hung(seconds), ctx);
+        }
+    }
+
+    /// Since when a child that runs is behind with what it has to do.
+    fn waited_for_since(&self, child: &ChildId, vitals: &Vitals) -> Option<UnixMicros> {
+        vitals.abort.as_ref()?;
+        match child {
+            // It owes no answer, but the end of a batch that has been on air for long.
+            ChildId::Publisher(name) => {
+                Some(self.ledger.airing_due(name)?.max(vitals.spawned_at.unwrap_or_default()))
+            }
+            _ => vitals.owing_since,
         }
     }
 
@@ -285,7 +314,15 @@ impl StreamSupervisor {
         self.last_error = Some(error);
         self.metrics.restarts.with_label_values(&[self.id(), &child.name(), fault.cause()]).inc();
         self.end_child(child);
-        self.condition.child_replaced(child);
+        self.disconnected(child);
+        let ending = matches!(&self.lifecycle, Lifecycle::Draining(drain) if drain.finishing.is_some());
+        if let ChildId::Publisher(name) = child
+            && ending
+        {
+            // It was about to end anyway.
+            self.output_finished(name, ctx);
+            return;
+        }
 
         let now = clock::now();
         let window = i64::try_from(self.tree.restart_window.as_micros()).unwrap_or(i64::MAX);
@@ -315,6 +352,10 @@ impl StreamSupervisor {
 
     /// Too many replacements: first all children are; if that was done lately, the stream has failed.
     fn escalate(&mut self, cause: &str, now: UnixMicros, window: i64, ctx: &mut Context<Self>) {
+        if matches!(self.lifecycle, Lifecycle::Draining(_)) {
+            self.fail(cause.to_owned(), ctx);
+            return;
+        }
         let tried = self.children.escalated_at.is_some_and(|at| now.micros_since(at) <= window);
         if tried {
             self.fail(cause.to_owned(), ctx);

@@ -55,23 +55,6 @@ impl Condition {
         }
     }
 
-    /// Forgets what a replaced child said.
-    pub(super) fn child_replaced(&mut self, child: &ChildId) {
-        match child {
-            ChildId::ProcessorLink(name) => {
-                if let Some(link) = self.links.get_mut(name) {
-                    link.connected = false;
-                }
-            }
-            ChildId::Publisher(name) => {
-                if let Some(output) = self.outputs.get_mut(name) {
-                    output.up = false;
-                }
-            }
-            ChildId::Fetcher | ChildId::Demuxer | ChildId::Remuxer(_) => {}
-        }
-    }
-
     fn degradation(&self) -> Option<String> {
         let outputs = self.outputs.iter().filter_map(|(name, output)| {
             output.fault.as_ref().map(|fault| format!("output {name} is down: {fault}"))
@@ -86,6 +69,25 @@ impl Condition {
 }
 
 impl StreamSupervisor {
+    /// Forgets the connection of a child that is gone and could not say so itself.
+    pub(super) fn disconnected(&mut self, child: &ChildId) {
+        match child {
+            ChildId::ProcessorLink(name) => {
+                if let Some(link) = self.condition.links.get_mut(name) {
+                    link.connected = false;
+                }
+                self.metrics.processor_connected.with_label_values(&[self.id(), name]).set(0);
+            }
+            ChildId::Publisher(name) => {
+                if let Some(output) = self.condition.outputs.get_mut(name) {
+                    output.up = false;
+                }
+                self.metrics.output_up.with_label_values(&[self.id(), name]).set(0);
+            }
+            ChildId::Fetcher | ChildId::Demuxer | ChildId::Remuxer(_) => {}
+        }
+    }
+
     fn judged(&self) -> (StreamState, Option<String>) {
         match &self.lifecycle {
             Lifecycle::Stopped => (StreamState::Stopped, Some("not wanted to run".to_owned())),
@@ -122,10 +124,10 @@ impl StreamSupervisor {
             self.condition.since = clock::now();
         }
         self.metrics.set_state(self.id(), state);
-        self.metrics
-            .source_up
-            .with_label_values(&[self.id()])
-            .set(i64::from(self.condition.source_seen && self.condition.source_fault.is_none()));
+        let up = matches!(self.lifecycle, Lifecycle::Running)
+            && self.condition.source_seen
+            && self.condition.source_fault.is_none();
+        self.metrics.source_up.with_label_values(&[self.id()]).set(i64::from(up));
         self.condition.reason = reason;
     }
 }

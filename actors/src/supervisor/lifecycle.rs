@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture};
+use actix::{
+    ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture,
+};
 use tokio::sync::oneshot;
 
 use super::children::WATCH_INTERVAL;
@@ -11,9 +13,9 @@ use super::{Drain, Lifecycle, StreamSupervisor, ledger_plan};
 use crate::clock;
 use crate::ledger::{Event, Ledger};
 use crate::messages::ChildId;
-use crate::requests::{BatchView, RequestError, StreamView};
+use crate::requests::RequestError;
 use crate::settings::StreamSettings;
-use crate::store::StoreError;
+use crate::store::{StoreError, StoredStream};
 
 /// What an output may take to end beyond the grace for the work in flight.
 const OUTPUT_END: Duration = Duration::from_secs(5);
@@ -36,50 +38,35 @@ pub struct StopRun;
 #[rtype(result = "oneshot::Receiver<()>")]
 pub struct DrainRun;
 
-/// The stream as shown.
+/// End for ever: after this nothing is written in the stream's name.
 #[derive(Debug, Message)]
-#[rtype(result = "Box<StreamView>")]
-pub struct ReadView;
-
-/// Its batches, newest first.
-#[derive(Debug, Message)]
-#[rtype(result = "Vec<BatchView>")]
-pub struct ReadBatches {
-    /// At most this many.
-    pub limit: usize,
-    /// Only batches with a lower number.
-    pub before: Option<u64>,
-}
-
-/// Remove the files of published batches but the newest `keep`; answers with how many will go and their bytes.
-#[derive(Debug, Message)]
-#[rtype(result = "Vec<u64>")]
-pub struct CleanNow {
-    /// How many published batches stay at least.
-    pub keep: u64,
-}
+#[rtype(result = "()")]
+pub struct Retire;
 
 impl StreamSupervisor {
     pub(super) fn begin_run(&mut self, ctx: &mut Context<Self>) {
         tracing::info!(stream = self.id(), "starting");
         self.lifecycle = Lifecycle::Running;
         self.condition = Condition::new(self.settings());
-        if let Err(error) = self.make_folders() {
-            self.fail(error, ctx);
-            return;
-        }
+        let files = self.files.clone();
+        let prepared = tokio::task::spawn_blocking(move || files.prepare());
+        ctx.wait(prepared.into_actor(self).map(|prepared, this, ctx| {
+            let problem = match prepared {
+                Ok(Ok(())) => return this.begin_work(ctx),
+                Ok(Err(error)) => error.to_string(),
+                Err(error) => format!("preparing the folders ended: {error}"),
+            };
+            this.fail(problem, ctx);
+        }));
+        self.refresh_condition();
+    }
+
+    fn begin_work(&mut self, ctx: &mut Context<Self>) {
         self.spawn_all(ctx);
         self.watch_timer = Some(ctx.run_interval(WATCH_INTERVAL, |this, ctx| this.watch(ctx)));
         // Whatever the ledger holds from before goes on.
         self.feed(Event::TimePassed, ctx);
         self.refresh_condition();
-    }
-
-    fn make_folders(&self) -> Result<(), String> {
-        for folder in [self.files.originals(), self.files.fragments()] {
-            std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        }
-        Ok(())
     }
 
     fn put_stream(&self) -> Result<(), StoreError> {
@@ -103,18 +90,17 @@ impl StreamSupervisor {
         }));
     }
 
-    /// Ends all children, says why, and tries again later.
+    /// Ends all children, says why, and tries again later. A stream that is stopping is stopped by that.
     pub(super) fn fail(&mut self, reason: String, ctx: &mut Context<Self>) {
-        tracing::error!(stream = self.id(), reason, "the stream has failed and will be tried again");
+        tracing::error!(stream = self.id(), reason, "the stream has failed");
         self.last_error = Some(dated("supervisor", reason.clone()));
-        let waiters = match std::mem::replace(&mut self.lifecycle, Lifecycle::Failed { reason }) {
-            Lifecycle::Draining(drain) => drain.waiters,
-            _ => Vec::new(),
-        };
-        self.end_run(ctx);
-        for waiter in waiters {
-            _ = waiter.send(());
+        match self.lifecycle {
+            Lifecycle::Running => {}
+            Lifecycle::Draining(_) => return self.end_drain(ctx),
+            Lifecycle::Stopped | Lifecycle::Ended | Lifecycle::Failed { .. } => return,
         }
+        self.lifecycle = Lifecycle::Failed { reason };
+        self.end_run(ctx);
         let retry = ctx.run_later(self.tree.failed_retry, |this, ctx| {
             if matches!(this.lifecycle, Lifecycle::Failed { .. }) {
                 this.reload_ledger();
@@ -131,19 +117,30 @@ impl StreamSupervisor {
             Ok((header, batches)) => {
                 self.ledger = Ledger::new(ledger_plan(self.settings(), &self.tree), header, batches);
             }
-            Err(error) => self.last_error = Some(dated("supervisor", error.to_string())),
+            Err(error) => {
+                self.last_error = Some(dated("supervisor", error.to_string()));
+                self.renew_ledger();
+            }
         }
+    }
+
+    /// The same records under the settings of now, with every command still to be given.
+    fn renew_ledger(&mut self) {
+        let (header, batches) =
+            (self.ledger.header().clone(), self.ledger.batches().values().cloned().collect());
+        self.ledger = Ledger::new(ledger_plan(self.settings(), &self.tree), header, batches);
     }
 
     fn end_run(&mut self, ctx: &mut Context<Self>) {
         self.end_all();
         let timers = [self.watch_timer.take(), self.deadline_timer.take(), self.retry_timer.take()];
-        for timer in timers.into_iter().flatten() {
+        // Those of a drain that is over would cut the next one short.
+        for timer in timers.into_iter().flatten().chain(self.drain_timers.drain(..)) {
             ctx.cancel_future(timer);
         }
     }
 
-    fn drain(&mut self, for_good: bool, ctx: &mut Context<Self>) -> oneshot::Receiver<()> {
+    pub(super) fn drain(&mut self, for_good: bool, ctx: &mut Context<Self>) -> oneshot::Receiver<()> {
         let (done, waiting) = oneshot::channel();
         match &mut self.lifecycle {
             Lifecycle::Draining(drain) => {
@@ -159,8 +156,11 @@ impl StreamSupervisor {
                     waiters: vec![done],
                 });
                 self.end_child(&ChildId::Fetcher);
-                ctx.run_later(self.tree.shutdown_grace, |this, ctx| this.finish_drain(ctx));
-                ctx.run_later(self.tree.shutdown_grace + OUTPUT_END, |this, ctx| this.end_drain(ctx));
+                let grace = self.tree.shutdown_grace;
+                self.drain_timers = vec![
+                    ctx.run_later(grace, |this, ctx| this.finish_drain(ctx)),
+                    ctx.run_later(grace + OUTPUT_END, |this, ctx| this.end_drain(ctx)),
+                ];
                 self.refresh_condition();
                 self.continue_drain(ctx);
             }
@@ -169,6 +169,9 @@ impl StreamSupervisor {
                     self.lifecycle = Lifecycle::Stopped;
                     self.end_run(ctx);
                     self.feed(Event::RunEnded, ctx);
+                } else if let Some(timer) = self.retry_timer.take() {
+                    // Nothing begins any more in a process that ends.
+                    ctx.cancel_future(timer);
                 }
                 self.store_desire(for_good, vec![done], ctx);
             }
@@ -194,6 +197,7 @@ impl StreamSupervisor {
     /// While draining: once nothing is in flight, the outputs end.
     pub(super) fn continue_drain(&mut self, ctx: &mut Context<Self>) {
         if matches!(&self.lifecycle, Lifecycle::Draining(drain) if drain.finishing.is_none())
+            && self.flushes == 0
             && !self.ledger.has_work_in_flight()
         {
             self.finish_drain(ctx);
@@ -275,26 +279,30 @@ impl Handler<StartRun> for StreamSupervisor {
                 let advice = "start it again when its state is stopped";
                 return Err(RequestError::Conflict { id, state: "is stopping", advice });
             }
-            Lifecycle::Failed { .. } => self.reload_ledger(),
-            Lifecycle::Stopped | Lifecycle::Ended => {}
+            Lifecycle::Failed { .. } | Lifecycle::Stopped | Lifecycle::Ended => {}
+        }
+        // A new run of an ended stream begins like one that was stopped; so does one with other settings, since
+        // batches of the old ones would wait for ever for renditions that they do not have.
+        let anew = self.stream.ended || command.settings.is_some();
+        let settings = command.settings.unwrap_or_else(|| self.stream.settings.clone());
+        let stream = StoredStream { settings, desired_running: true, ended: false };
+        self.store.put_stream(&stream).map_err(|error| RequestError::Storage(error.to_string()))?;
+        if matches!(self.lifecycle, Lifecycle::Failed { .. }) {
+            self.reload_ledger();
         }
         if let Some(timer) = self.retry_timer.take() {
             ctx.cancel_future(timer);
         }
-        if self.stream.ended {
-            // A new run of an ended stream begins like one that was stopped.
+        if anew {
             self.feed(Event::RunEnded, ctx);
         }
-        if let Some(settings) = command.settings {
-            self.stream.settings = settings;
+        if stream.settings.renditions != self.stream.settings.renditions {
+            self.metrics.forget(self.id());
         }
-        self.stream.desired_running = true;
-        self.stream.ended = false;
-        self.put_stream().map_err(|error| RequestError::Storage(error.to_string()))?;
+        self.stream = stream;
         self.last_error = None;
-        let (header, batches) =
-            (self.ledger.header().clone(), self.ledger.batches().values().cloned().collect());
-        self.ledger = Ledger::new(ledger_plan(self.settings(), &self.tree), header, batches);
+        self.forget_faults();
+        self.renew_ledger();
         self.lifecycle = Lifecycle::Running;
         self.after_flush(ctx, |this, ctx| this.begin_run(ctx));
         Ok(())
@@ -317,33 +325,11 @@ impl Handler<DrainRun> for StreamSupervisor {
     }
 }
 
-impl Handler<CleanNow> for StreamSupervisor {
-    type Result = MessageResult<CleanNow>;
+impl Handler<Retire> for StreamSupervisor {
+    type Result = ();
 
-    fn handle(&mut self, command: CleanNow, ctx: &mut Self::Context) -> Self::Result {
-        let numbers = self.ledger.cleanable(command.keep);
-        for number in &numbers {
-            if let Some(batch) = self.ledger.batches().get(number) {
-                let segments = batch.segments.iter().map(|segment| segment.path.clone()).collect();
-                self.clean(*number, segments, ctx);
-            }
-        }
-        MessageResult(numbers)
-    }
-}
-
-impl Handler<ReadView> for StreamSupervisor {
-    type Result = MessageResult<ReadView>;
-
-    fn handle(&mut self, _: ReadView, _: &mut Self::Context) -> Self::Result {
-        MessageResult(Box::new(self.view()))
-    }
-}
-
-impl Handler<ReadBatches> for StreamSupervisor {
-    type Result = Vec<BatchView>;
-
-    fn handle(&mut self, query: ReadBatches, _: &mut Self::Context) -> Self::Result {
-        self.batch_views(query.limit, query.before)
+    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
+        self.end_run(ctx);
+        ctx.stop();
     }
 }

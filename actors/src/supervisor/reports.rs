@@ -21,6 +21,7 @@ impl Handler<Report> for StreamSupervisor {
         }
         // The fetcher always owes its next sign of life; the others only answers to commands.
         vitals.alive(report.child == ChildId::Fetcher);
+        let child = report.child.clone();
         match (report.child, report.event) {
             (_, ChildEvent::Alive) => return,
             (_, ChildEvent::Fetcher(event)) => self.fetcher_said(event, ctx),
@@ -38,6 +39,10 @@ impl Handler<Report> for StreamSupervisor {
                     "an event from the wrong child"
                 );
             }
+        }
+        // One answer may leave others owed.
+        if self.ledger.is_owed_by(&child) {
+            self.owes(&child);
         }
         self.refresh_condition();
         self.continue_drain(ctx);
@@ -216,8 +221,12 @@ impl StreamSupervisor {
             }
             PublisherEvent::BatchAired { batch, sent, missed, max_lateness_us, bytes } => {
                 let labels = [stream.as_str(), name];
-                self.metrics.published.with_label_values(&labels).inc();
-                self.metrics.missed_samples.with_label_values(&labels).inc_by(missed);
+                let record = self.ledger.batches().get(&batch);
+                // A publisher that was replaced lists once more what its playlist needs.
+                if record.is_none_or(|record| !record.aired.contains_key(name)) {
+                    self.metrics.published.with_label_values(&labels).inc();
+                    self.metrics.missed_samples.with_label_values(&labels).inc_by(missed);
+                }
                 if sent > 0 {
                     let lateness_s = max_lateness_us.max(0) as f64 / 1e6;
                     self.metrics.publish_lateness.with_label_values(&labels).observe(lateness_s);

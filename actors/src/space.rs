@@ -40,11 +40,21 @@ impl Space {
         *self.refusal.write().unwrap_or_else(PoisonError::into_inner) = refusal;
     }
 
-    fn shortage(&self) -> io::Result<Option<String>> {
+    /// Whether the disk itself has no room; one system call.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        self.free_and_reserve().is_ok_and(|(free, reserve)| free < reserve)
+    }
+
+    fn free_and_reserve(&self) -> io::Result<(u64, u64)> {
         let disk = rustix::fs::statvfs(&self.folder)?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         let total = disk.f_blocks.saturating_mul(disk.f_frsize);
         let reserve = RESERVE_BYTES.min(total / RESERVE_PART);
+        Ok((disk.f_bavail.saturating_mul(disk.f_frsize), reserve))
+    }
+
+    fn shortage(&self) -> io::Result<Option<String>> {
+        let (free, reserve) = self.free_and_reserve()?;
         if free < reserve {
             return Ok(Some(format!(
                 "disk full: {} MiB are free and {} MiB are kept for what is in flight; free some space",

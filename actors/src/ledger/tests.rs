@@ -252,7 +252,7 @@ fn audio_that_cannot_be_fitted_falls_back() {
     driver.demuxed_batch(0);
     driver.processed(0);
     let detail = "garbage".to_owned();
-    let actions = driver.apply(Event::RemuxFailed { batch: 0, rendition: 0, detail });
+    let actions = driver.apply(Event::RemuxFailed { batch: 0, rendition: 0, detail, no_space: false });
     assert!(actions.contains(&Action::Remux { batch: 0, rendition: 0, fill: Fill::Original }), "{actions:?}");
 }
 
@@ -262,12 +262,31 @@ fn media_that_three_tries_cannot_read_is_skipped_and_the_next_goes_on() {
     driver.apply(Event::SegmentStored(segment(0, 8)));
     driver.apply(Event::SegmentStored(segment(1, 8)));
     for _ in 0..2 {
-        let actions = driver.apply(Event::DemuxFailed { batch: 0, detail: "junk".to_owned() });
+        let actions =
+            driver.apply(Event::DemuxFailed { batch: 0, detail: "junk".to_owned(), no_space: false });
         assert!(matches!(actions[..], [Action::Demux { batch: 0, .. }]), "{actions:?}");
     }
-    let actions = driver.apply(Event::DemuxFailed { batch: 0, detail: "junk".to_owned() });
+    let actions = driver.apply(Event::DemuxFailed { batch: 0, detail: "junk".to_owned(), no_space: false });
     assert!(actions.iter().any(|action| matches!(action, Action::Demux { batch: 1, .. })), "{actions:?}");
     assert_eq!(driver.batch(0).state_name(), "skipped");
+}
+
+#[test]
+fn a_full_disk_costs_a_batch_nothing_but_time() {
+    let mut driver = Driver::new(plan(&["main"]));
+    driver.apply(Event::SegmentStored(segment(0, 8)));
+    for _ in 0..5 {
+        let full = Event::DemuxFailed { batch: 0, detail: "no space".to_owned(), no_space: true };
+        assert_eq!(driver.apply(full), []);
+        assert_eq!(driver.ledger.next_deadline(), Some(driver.now.plus_micros(SECOND)));
+        assert!(matches!(driver.wait(1)[..], [Action::Demux { batch: 0, .. }]));
+    }
+    driver.apply(Event::BatchDemuxed { batch: 0, media: Box::new(media(0, 8)), carry: String::new() });
+    driver.processed(0);
+    let full = Event::RemuxFailed { batch: 0, rendition: 0, detail: "no space".to_owned(), no_space: true };
+    assert_eq!(driver.apply(full), []);
+    let again = Action::Remux { batch: 0, rendition: 0, fill: Fill::Processed };
+    assert_eq!(driver.wait(1), [again]);
 }
 
 #[test]

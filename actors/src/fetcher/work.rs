@@ -215,8 +215,9 @@ impl Work {
         let result =
             self.downloader.fetch(&mut self.http, base, wanted, &self.directory, total, accepted).await;
         match result {
-            Ok(stored) => {
+            Ok(mut stored) => {
                 self.plan.stored();
+                stored.backlog_us = self.plan.backlog_us();
                 self.retry = Retry::default();
                 self.pulse.tell(FetcherEvent::SegmentStored(stored));
                 for trouble in [Trouble::Storage, Trouble::Media] {

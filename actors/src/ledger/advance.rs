@@ -93,7 +93,10 @@ impl Ledger {
             return;
         }
         if undecided && late {
-            let reason = if !self.connected.get(rendition).copied().unwrap_or(false) {
+            let demuxed_late = batch.demuxed_at >= self.deadline(batch);
+            let reason = if demuxed_late {
+                FallbackReason::TooLate
+            } else if !self.connected.get(rendition).copied().unwrap_or(false) {
                 FallbackReason::NotConnected
             } else if record.state == RenditionState::Sent {
                 FallbackReason::NoReply

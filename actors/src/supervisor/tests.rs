@@ -152,6 +152,7 @@ fn leave_work_in_flight(stream: &mut StreamSupervisor, ctx: &mut Context<StreamS
         duration_us: 8_000_000,
         discontinuity: false,
         program_date_time: None,
+        backlog_us: 0,
     };
     stream.feed(Event::SegmentStored(segment), ctx);
     assert!(stream.ledger.has_work_in_flight());

@@ -32,6 +32,8 @@ pub struct Service {
     /// The tree's root.
     pub registry: Addr<StreamRegistry>,
     server: actix_web::dev::Server,
+    /// What stopping may take.
+    drain: Duration,
 }
 
 /// Serves until SIGTERM or SIGINT, then drains.
@@ -104,7 +106,7 @@ impl Service {
             format!("server.host {} and server.port {}", settings.server.host, settings.server.port)
         })?;
         tracing::info!(%address, "listening");
-        Ok(Self { address, registry, server })
+        Ok(Self { address, registry, server, drain: grace + DRAIN_MARGIN })
     }
 
     /// Serves until `stop` resolves; then drains the streams while the API still answers, and ends.
@@ -116,12 +118,22 @@ impl Service {
             () = stop => {}
         }
         let drain = async {
-            let drained = self.registry.send(Shutdown).await;
+            let drained = tokio::time::timeout(self.drain, self.registry.send(Shutdown)).await;
             handle.stop(true).await;
             drained
         };
         let (drained, served) = tokio::join!(drain, server);
-        drained.context("the registry was gone before its streams were drained")?;
+        match drained {
+            Ok(drained) => drained.context("the registry was gone before its streams were drained")?,
+            Err(_) => {
+                // Returning would wait for whatever holds the drain up; the state on disk is whole all the same.
+                tracing::error!(
+                    seconds = self.drain.as_secs(),
+                    "streams did not drain in time: ending without them"
+                );
+                std::process::exit(1);
+            }
+        }
         served.context("the HTTP server ended")?;
         tracing::info!("stopped");
         Ok(())

@@ -224,6 +224,10 @@ fn describe(error: &figment::Error) -> String {
             let section = section.strip_suffix(&format!("{field}.")).unwrap_or(&section).to_owned();
             format!("{section}{field}: unknown key{place}; known are {}", known.join(", "))
         }
+        // The value may be a token where its hash was meant.
+        _ if error.path.first().is_some_and(|section| section == "auth") => {
+            format!("{key}: must be a list of SHA-256 hashes, 64 hexadecimal digits each{place}")
+        }
         kind => format!("{key}: {kind}{place}"),
     }
 }
@@ -258,6 +262,18 @@ mod tests {
         assert!(error.contains("server.port"), "{error}");
         let error = load("[log]\nlevel = \"a=b=c\"").unwrap_err();
         assert!(error.contains("log.level"), "{error}");
+    }
+
+    #[test]
+    fn a_token_in_the_place_of_its_hash_is_not_repeated() {
+        for text in [
+            "[auth]\ntokens = \"hunter2\"",
+            "[auth]\ntokens = [\"hunter2\"]",
+            "[auth]\ntokens = [[\"hunter2\"]]",
+        ] {
+            let error = load(text).unwrap_err();
+            assert!(error.contains("auth.tokens") && !error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

@@ -76,6 +76,10 @@ impl Store {
                 warnings.push(format!("the snapshots were moved to {}", backup.display()));
                 match config().open() {
                     Ok(db) => db,
+                    // Anything else (no space, no permission) is no reason to put the state away.
+                    Err(error) if !matches!(error, sled::Error::Corruption { .. }) => {
+                        return Err(error.into());
+                    }
                     Err(error) => {
                         let quarantine = quarantine(folder)?;
                         warnings.push(format!(
@@ -136,6 +140,45 @@ impl Store {
             batches.push(decode(&key, &value)?);
         }
         Ok((header, batches))
+    }
+
+    /// What can be read of a damaged ledger. Records that cannot are moved to the tree `damaged`, so that they
+    /// neither mix with new ones nor are met again at each start. Without its header a ledger begins anew, but
+    /// its numbers go on: all of its records are set aside.
+    pub fn salvage_ledger(&self, id: &StreamId) -> Result<(Header, Vec<BatchRecord>), StoreError> {
+        let header = match self.ledgers.get(header_key(id))? {
+            Some(value) => decode::<Header>(header_key(id).as_bytes(), &value),
+            None => Ok(Header::default()),
+        };
+        let (mut batches, mut aside) = (Vec::new(), Vec::new());
+        for entry in self.ledgers.scan_prefix(format!("{id}/")) {
+            let (key, value) = entry?;
+            let is_header = *key == *header_key(id).as_bytes();
+            match decode::<BatchRecord>(&key, &value) {
+                Ok(batch) if !is_header => batches.push(batch),
+                _ if is_header && header.is_ok() => continue,
+                _ => {}
+            }
+            let kept = header.is_ok()
+                && batches.last().is_some_and(|batch| *batch_key(id, batch.number).as_bytes() == *key);
+            if !kept {
+                aside.push((key, value));
+            }
+        }
+        let damaged = self.db.open_tree("damaged")?;
+        for (key, value) in aside {
+            damaged.insert(&key, value)?;
+            self.ledgers.remove(&key)?;
+        }
+        Ok(match header {
+            Ok(header) => (header, batches),
+            Err(_) => {
+                let header = Header::following(&batches);
+                let key = header_key(id);
+                self.ledgers.insert(&key, encode(&key, &header)?)?;
+                (header, Vec::new())
+            }
+        })
     }
 
     /// Writes one transition of a stream's ledger, whole or not at all.
@@ -263,6 +306,34 @@ mod tests {
         // Whatever could be recovered, the database takes writes again.
         store.commit(&id("b"), &Changes { batches: vec![record(1)], ..Changes::default() }).unwrap();
         assert_eq!(store.ledger(&id("b")).unwrap().1.len(), 1);
+    }
+
+    #[test]
+    fn a_damaged_record_is_set_aside_once_and_the_rest_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(&folder.path().join("state")).unwrap();
+        let header = Header { open_batch: 3, ..Header::default() };
+        let batches = (0..3).map(record).collect();
+        store
+            .commit(&id("a"), &Changes { header: Some(header.clone()), batches, ..Changes::default() })
+            .unwrap();
+        store.ledgers.insert(batch_key(&id("a"), 1), b"{".as_slice()).unwrap();
+        assert!(matches!(store.ledger(&id("a")), Err(StoreError::Record { .. })));
+        let (read, batches) = store.salvage_ledger(&id("a")).unwrap();
+        assert_eq!((read, batches.iter().map(|b| b.number).collect::<Vec<_>>()), (header, vec![0, 2]));
+        assert_eq!(store.ledger(&id("a")).unwrap().1.len(), 2);
+    }
+
+    #[test]
+    fn a_ledger_without_its_header_begins_anew_with_numbers_that_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(&folder.path().join("state")).unwrap();
+        let last = BatchRecord { hls_sequence: 40, hls_segments: 2, ..record(9) };
+        store.commit(&id("a"), &Changes { batches: vec![record(8), last], ..Changes::default() }).unwrap();
+        store.ledgers.insert(header_key(&id("a")), b"{".as_slice()).unwrap();
+        let (header, batches) = store.salvage_ledger(&id("a")).unwrap();
+        assert_eq!((header.open_batch, header.hls_sequence, batches.len()), (10, 42, 0));
+        assert_eq!(store.ledger(&id("a")).unwrap(), (header, vec![]));
     }
 
     fn record(number: u64) -> BatchRecord {

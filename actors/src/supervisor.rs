@@ -131,16 +131,19 @@ pub struct StreamSupervisor {
 }
 
 impl StreamSupervisor {
-    /// A supervisor that goes on where the stored ledger stands; one that cannot be read begins anew, loudly.
+    /// A supervisor that goes on where the stored ledger stands; what of it cannot be read is set aside, loudly.
     #[must_use]
     pub fn new(parts: SupervisorParts) -> Self {
         let SupervisorParts { stream, tree, store, live, metrics } = parts;
         let id = stream.settings.stream_id.clone();
         let mut last_error = None;
         let (header, batches) = store.ledger(&id).unwrap_or_else(|error| {
-            tracing::error!(stream = %id, %error, "the ledger cannot be read; it begins anew");
+            tracing::error!(stream = %id, %error, "the ledger is damaged; what cannot be read is set aside");
             last_error = Some(condition::dated("supervisor", error.to_string()));
-            Default::default()
+            store.salvage_ledger(&id).unwrap_or_else(|error| {
+                tracing::error!(stream = %id, %error, "the ledger cannot be read; it begins anew");
+                Default::default()
+            })
         });
         let ledger = Ledger::new(ledger_plan(&stream.settings, &tree), header, batches);
         let lifecycle = if stream.ended { Lifecycle::Ended } else { Lifecycle::Stopped };

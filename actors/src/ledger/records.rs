@@ -251,6 +251,27 @@ impl fmt::Display for FallbackReason {
     }
 }
 
+impl Header {
+    /// A header whose numbers go on after these batches, and that knows nothing else.
+    #[must_use]
+    pub fn following(batches: &[BatchRecord]) -> Self {
+        let after = |number: u64| number.saturating_add(1);
+        let segments = batches.iter().flat_map(|batch| &batch.segments);
+        Self {
+            open_batch: batches.iter().map(|batch| after(batch.number)).max().unwrap_or(0),
+            open_discontinuity: true,
+            next_segment_number: segments.map(|segment| after(segment.number)).max().unwrap_or(0),
+            hls_sequence: batches
+                .iter()
+                .map(|batch| batch.hls_sequence.saturating_add(batch.hls_segments.into()))
+                .max()
+                .unwrap_or(0),
+            hls_discontinuities: batches.iter().map(|batch| batch.hls_discontinuities).max().unwrap_or(0),
+            ..Self::default()
+        }
+    }
+}
+
 impl BatchRecord {
     /// Where it stands, as a word of the design.
     #[must_use]

@@ -33,9 +33,9 @@ clippy:
 # The advisory list is fetched from the open network, so it is checked where there is one (or where
 # OVERDUB_ADVISORIES=1 asks for it); the other checks need the lock file alone.
 deny: setup-deny
-	$(CARGO) deny $(LOCKED) check licenses bans sources
+	$(CARGO) deny $(LOCKED) check --hide-inclusion-graph licenses bans sources
 	@if [[ "$${OVERDUB_ADVISORIES:-}" == 1 ]] || { [[ -z "$${OVERDUB_ADVISORIES:-}" ]] && timeout 10 git ls-remote -q https://github.com/rustsec/advisory-db HEAD >/dev/null 2>&1; }; then \
-	    $(CARGO) deny $(LOCKED) check advisories; \
+	    $(CARGO) deny $(LOCKED) check --hide-inclusion-graph advisories; \
 	else \
 	    echo "advisories not checked: no way to github.com (OVERDUB_ADVISORIES=1 insists)"; \
 	fi

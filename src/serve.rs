@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr};
@@ -9,6 +10,7 @@ use anyhow::Context as _;
 use overdub_actors::metrics::Metrics;
 use overdub_actors::registry::StreamRegistry;
 use overdub_actors::requests::Shutdown;
+use overdub_actors::space::Space;
 use overdub_actors::store::Store;
 use overdub_actors::supervisor::TreeSettings;
 use overdub_web::{Deadlines, Registry, WebSettings};
@@ -81,6 +83,7 @@ impl Service {
         let tree = TreeSettings {
             storage: storage.clone(),
             keep_batches: settings.storage.auto_cleanup.then_some(settings.storage.keep_batches),
+            space: Arc::new(Space::new(storage.clone(), settings.storage.quota_bytes)),
             allow_private: settings.fetch.allow_private,
             max_restarts: usize::try_from(supervision.max_restarts).unwrap_or(usize::MAX),
             restart_window: Duration::from_secs(supervision.restart_window),

@@ -191,10 +191,6 @@ impl Settings {
         integer("supervision.restart_window", self.supervision.restart_window, 1, 3600);
         integer("supervision.failed_retry", self.supervision.failed_retry, 1, 3600);
         integer("supervision.shutdown_grace", self.supervision.shutdown_grace, 0, 300);
-        if self.storage.quota_bytes != 0 {
-            let given = self.storage.quota_bytes;
-            problems.push(format!("storage.quota_bytes = {given}: must be 0, quotas are not supported yet"));
-        }
         if let Err(error) = self.log.level.parse::<tracing_subscriber::EnvFilter>() {
             problems.push(format!("log.level = {:?}: {error}", self.log.level));
         }

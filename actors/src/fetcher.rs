@@ -18,6 +18,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, fut};
@@ -25,6 +26,7 @@ use url::Url;
 
 use crate::messages::Reporter;
 use crate::settings::{StartAt, StreamId, redact_url};
+use crate::space::Space;
 
 mod address;
 mod decrypt;
@@ -55,6 +57,8 @@ pub struct FetcherConfig {
     pub start: StartAt,
     /// Sizes and times beyond which a server is refused.
     pub limits: FetchLimits,
+    /// Whether there is room for another segment.
+    pub space: Arc<Space>,
     /// Whether loopback, private and link-local addresses may be asked.
     pub allow_private: bool,
 }

@@ -96,6 +96,16 @@ pub struct Changes {
     pub flush: bool,
 }
 
+/// How long a stage waits for room on the disk.
+const POSTPONED_US: i64 = 1_000_000;
+
+/// A command that failed for want of space and is given again later; until then it counts as given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Postponed {
+    Demux,
+    Remux(u64, usize),
+}
+
 /// Commands given by this process.
 #[derive(Debug, Default)]
 struct Issued {
@@ -115,6 +125,7 @@ pub struct Ledger {
     batches: BTreeMap<u64, BatchRecord>,
     connected: Vec<bool>,
     issued: Issued,
+    postponed: Vec<(UnixMicros, Postponed)>,
     dirty_header: bool,
     dirty: BTreeSet<u64>,
     forgotten: Vec<u64>,
@@ -131,6 +142,7 @@ impl Ledger {
             header,
             batches: batches.into_iter().map(|batch| (batch.number, batch)).collect(),
             issued: Issued::default(),
+            postponed: Vec::new(),
             dirty_header: false,
             dirty: BTreeSet::new(),
             forgotten: Vec::new(),
@@ -149,7 +161,10 @@ impl Ledger {
             Event::BatchDemuxed { batch, media, carry } => {
                 self.batch_demuxed(batch, *media, carry, now, &mut actions);
             }
-            Event::DemuxFailed { batch, detail } => self.demux_failed(batch, detail, &mut actions),
+            Event::DemuxFailed { batch, no_space: true, .. } if self.issued.demux == Some(batch) => {
+                self.postponed.push((now.plus_micros(POSTPONED_US), Postponed::Demux));
+            }
+            Event::DemuxFailed { batch, detail, .. } => self.demux_failed(batch, detail, &mut actions),
             Event::LinkChanged { rendition, connected } => {
                 if let Some(known) = self.connected.get_mut(rendition) {
                     *known = connected;
@@ -164,7 +179,10 @@ impl Ledger {
             Event::BatchRemuxed { batch, rendition, audio_cuts, output, fit } => {
                 self.batch_remuxed(batch, rendition, (audio_cuts, output, fit), now);
             }
-            Event::RemuxFailed { batch, rendition, detail } => {
+            Event::RemuxFailed { batch, rendition, no_space: true, .. } => {
+                self.postponed.push((now.plus_micros(POSTPONED_US), Postponed::Remux(batch, rendition)));
+            }
+            Event::RemuxFailed { batch, rendition, detail, .. } => {
                 self.remux_failed(batch, rendition, detail, now, &mut actions);
             }
             Event::BatchAired { batch, output, sent, missed, max_lateness_us, bytes } => {
@@ -206,7 +224,9 @@ impl Ledger {
     /// The next moment at which [`Event::TimePassed`] changes something.
     #[must_use]
     pub fn next_deadline(&self) -> Option<UnixMicros> {
-        self.batches.values().filter(|batch| !batch.is_settled()).filter_map(|batch| self.due(batch)).min()
+        let due =
+            self.batches.values().filter(|batch| !batch.is_settled()).filter_map(|batch| self.due(batch));
+        due.chain(self.postponed.iter().map(|(at, _)| *at)).min()
     }
 
     /// By when the batch's processors must have answered.

@@ -8,6 +8,7 @@
 //! | [`registry`] | starts, stops, lists and restores streams |
 //! | [`supervisor`] | one stream: its ledger, its children, its deadlines |
 //! | [`ledger`] | the pure state machine that knows every batch of a stream |
+//! | [`space`] | room for media: quota and reserve |
 //! | [`store`] | the state on disk |
 //! | [`messages`] | what supervisor and children say to each other |
 //! | [`fetcher`] | the source's segments to disk |
@@ -34,5 +35,6 @@ pub mod registry;
 pub mod remuxer;
 pub mod requests;
 pub mod settings;
+pub mod space;
 pub mod store;
 pub mod supervisor;

@@ -18,8 +18,15 @@ use crate::ledger::playlist_window_90k;
 use crate::messages::{Cut, ListBatch};
 use crate::requests::LiveResource;
 
-/// Name of the file that stands for the original audio moved to the output timeline.
-const ORIGINAL_FILE: &str = "original.fmp4";
+/// Segments' names as players see them. Players refuse extensions that they do not know, `.fmp4` among them.
+const VIDEO_SEGMENTS: &str = "video.m4s";
+/// The original audio, moved to the output timeline.
+const ORIGINAL_SEGMENTS: &str = "original.m4s";
+
+/// Name of a rendition's segments. It cannot be one of the two above.
+fn rendition_segments(rendition: &str) -> String {
+    format!("audio-{rendition}.m4s")
+}
 
 /// The HLS output of one stream.
 #[derive(Debug)]
@@ -78,15 +85,17 @@ impl LiveOutput {
         let number: u64 = number.parse().ok()?;
         let batch = served.batches.get(&number)?;
         let folder = self.files.batch(number);
-        if name == "video.fmp4" {
-            return Some(file(folder.join(name), "video/mp4", Vec::new()));
+        if name == VIDEO_SEGMENTS {
+            return Some(file(folder.join("video.fmp4"), "video/mp4", Vec::new()));
         }
-        if name == ORIGINAL_FILE {
+        if name == ORIGINAL_SEGMENTS {
             let cuts = &batch.media.audio.as_ref()?.cuts;
             return Some(file(folder.join("audio.fmp4"), "audio/mp4", moved_to_timeline(cuts)));
         }
-        let known = batch.renditions.iter().any(|r| rendition_file("fitted_audio", &r.name) == name);
-        known.then(|| file(folder.join(name), "audio/mp4", Vec::new()))
+        let rendition =
+            batch.renditions.iter().find(|rendition| rendition_segments(&rendition.name) == name)?;
+        let fitted = folder.join(rendition_file("fitted_audio", &rendition.name));
+        Some(file(fitted, "audio/mp4", Vec::new()))
     }
 
     /// Serves what is listed.

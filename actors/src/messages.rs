@@ -115,6 +115,9 @@ pub struct StoredSegment {
     pub discontinuity: bool,
     /// EXT-X-PROGRAM-DATE-TIME of its first sample, given or carried on.
     pub program_date_time: Option<UnixMicros>,
+    /// Microseconds of media that the source listed after it at that moment and that were still to be fetched.
+    #[serde(default)]
+    pub backlog_us: i64,
 }
 
 /// Events of the fetcher.

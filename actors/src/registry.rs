@@ -6,6 +6,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::dev::channel;
 use actix::{
@@ -31,6 +32,8 @@ use crate::supervisor::{
     TreeSettings,
 };
 
+/// How often the disk is looked at.
+const SPACE_INTERVAL: Duration = Duration::from_secs(2);
 /// Messages that a supervisor's mailbox holds.
 const MAILBOX: usize = 64;
 
@@ -131,7 +134,7 @@ impl StreamRegistry {
         if let Some(entry) = self.streams.get_mut(id) {
             entry.generation = generation;
         }
-        let wait = std::time::Duration::from_millis(500 + u64::from(generation.min(16)) * 1_000);
+        let wait = Duration::from_millis(500 + u64::from(generation.min(16)) * 1_000);
         let id = id.clone();
         ctx.run_later(wait, move |this, ctx| {
             let current = this.streams.get(&id).map(|entry| (entry.generation, entry.deleting));
@@ -218,6 +221,11 @@ impl Actor for StreamRegistry {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
+        self.tree.space.measure();
+        ctx.run_interval(SPACE_INTERVAL, |this, _| {
+            let space = this.tree.space.clone();
+            tokio::task::spawn_blocking(move || space.measure());
+        });
         self.restore(ctx);
     }
 }

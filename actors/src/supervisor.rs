@@ -36,6 +36,7 @@ use crate::live::LiveOutput;
 use crate::metrics::Metrics;
 use crate::requests::ErrorView;
 use crate::settings::{OutputSettings, StreamSettings};
+use crate::space::Space;
 use crate::store::{Store, StoredStream};
 use children::Children;
 use condition::Condition;
@@ -52,6 +53,8 @@ pub struct TreeSettings {
     pub storage: PathBuf,
     /// Published batches that stay on disk; `None` keeps all.
     pub keep_batches: Option<u64>,
+    /// Whether there is room for new segments.
+    pub space: Arc<Space>,
     /// Whether sources may have private addresses.
     pub allow_private: bool,
     /// More restarts than this within the window escalate.

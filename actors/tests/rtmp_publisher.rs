@@ -1,4 +1,5 @@
 //! The RTMP publisher against nginx-rtmp, and against servers that misbehave.
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 #[path = "rtmp_publisher/media.rs"]
 mod media;
@@ -9,7 +10,7 @@ mod peer;
 
 use std::time::Duration;
 
-use actix::{Actor, Addr, Context, Handler};
+use actix::{Actor, ActorContext, Addr, Context, Handler, Message};
 use overdub_actors::clock::{self, UnixMicros};
 use overdub_actors::messages::{
     ChildEvent, ChildId, FinishOutput, PublishBatch, PublisherEvent, Report, Reporter,
@@ -51,10 +52,22 @@ impl Handler<Report> for Supervisor {
     }
 }
 
+/// Ends the supervisor as a panic would.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Leave;
+
+impl Handler<Leave> for Supervisor {
+    type Result = ();
+    fn handle(&mut self, _: Leave, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
 /// A publisher and what it says.
 struct Rig {
     publisher: Addr<RtmpPublisher>,
-    _supervisor: Addr<Supervisor>,
+    supervisor: Addr<Supervisor>,
     events: UnboundedReceiver<PublisherEvent>,
     seen: Vec<PublisherEvent>,
 }
@@ -74,7 +87,7 @@ impl Rig {
             url: url.to_owned(),
         };
         let publisher = RtmpPublisher::new(config, reporter).start();
-        Self { publisher, _supervisor: supervisor, events, seen: Vec::new() }
+        Self { publisher, supervisor, events, seen: Vec::new() }
     }
 
     fn on_port(port: u16) -> Self {
@@ -192,6 +205,33 @@ async fn nginx_records_exactly_what_was_published() {
 }
 
 #[actix_rt::test]
+async fn a_server_given_by_the_environment_takes_everything() {
+    let Ok(url) = std::env::var("OVERDUB_TEST_SRS") else {
+        println!("skipped: OVERDUB_TEST_SRS names no RTMP server (rtmp://host/application/key)");
+        return;
+    };
+    if !media::has("ffmpeg") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let media = media_in(&folder, 8, 4, 1.0);
+    let mut rig = Rig::new(&url);
+    for batch in &media.batches {
+        rig.publish(batch).await;
+    }
+    for number in 0..2 {
+        let (sent, missed, ..) = rig.aired(number as u64).await;
+        assert_eq!((sent, missed), (media.samples[number].iter().sum(), 0));
+    }
+    rig.finish().await;
+    assert!(
+        !rig.seen.iter().any(|event| matches!(event, PublisherEvent::OutputDown { .. })),
+        "{:?}",
+        rig.seen
+    );
+}
+
+#[actix_rt::test]
 async fn a_server_that_comes_back_gets_the_next_gop_and_nothing_twice() {
     if !nginx::installed() || !media::has("ffmpeg") {
         return;
@@ -266,7 +306,8 @@ async fn a_server_that_refuses_is_named_without_its_secrets_and_asked_again() {
     }
     let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let media = media_in(&folder, 3, 3, 0.2);
+    // Long enough for all attempts: without anything to send none is made.
+    let media = media_in(&folder, 20, 20, 5.0);
     let mut rig = Rig::on_port(listener.local_addr().unwrap().port());
     rig.publish(&media.batches[0]).await;
 
@@ -354,7 +395,7 @@ async fn finishing_is_bounded_by_a_peer_that_never_closes() {
     }
     let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let media = media_in(&folder, 1, 1, 60.0);
+    let media = media_in(&folder, 1, 1, 9.0);
     let mut rig = Rig::on_port(listener.local_addr().unwrap().port());
     rig.publish(&media.batches[0]).await;
     let _peer = Peer::publishing(&listener).await;
@@ -371,7 +412,7 @@ async fn pings_and_windows_are_answered_before_there_is_media() {
     }
     let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let media = media_in(&folder, 1, 1, 60.0);
+    let media = media_in(&folder, 1, 1, 9.0);
     let mut rig = Rig::on_port(listener.local_addr().unwrap().port());
     rig.publish(&media.batches[0]).await;
     let mut peer = Peer::publishing(&listener).await;
@@ -394,4 +435,36 @@ async fn pings_and_windows_are_answered_before_there_is_media() {
         }
     }
     rig.finish().await;
+}
+
+#[actix_rt::test]
+async fn a_server_that_stops_reading_is_down_after_a_while() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut rig = Rig::on_port(listener.local_addr().unwrap().port());
+    rig.publish(&media::make_huge(folder.path(), in_seconds(0.5))).await;
+    let _peer = Peer::publishing(&listener).await;
+    rig.up().await;
+    assert_eq!(rig.down().await, "server took no data for 5 s");
+    let (sent, missed, ..) = rig.aired(0).await;
+    assert_eq!(sent + missed, 3);
+    assert!(missed > 0);
+}
+
+#[actix_rt::test]
+async fn a_publisher_whose_supervisor_is_gone_leaves() {
+    if !media::has("ffmpeg") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let media = media_in(&folder, 1, 1, 9.0);
+    let mut rig = Rig::on_port(listener.local_addr().unwrap().port());
+    rig.publish(&media.batches[0]).await;
+    let mut peer = Peer::publishing(&listener).await;
+    rig.up().await;
+    rig.supervisor.do_send(Leave);
+    assert!(tokio::time::timeout(Duration::from_secs(8), peer.message()).await.unwrap().is_none());
+    // What is still sent to it is not heard.
+    rig.publisher.send(FinishOutput).await.unwrap();
 }

@@ -8,6 +8,7 @@
 //! | [`restart`] | after `kill -9` nothing is repeated and nothing missing |
 //! | [`several`] | streams side by side; a running id is refused |
 //! | [`bad_input`] | what is wrong outside is named, survived and healed |
+//! | [`losses`] | a source or an RTMP server that goes away and comes back |
 //! | [`stopping`] | stopping drains |
 
 #![allow(clippy::unwrap_used, reason = "all of this is test code, which the lint knows by attribute only")]
@@ -18,6 +19,7 @@ mod kit;
 mod bad_input;
 mod exactness;
 mod kit_proof;
+mod losses;
 mod restart;
 mod several;
 mod stopping;

@@ -83,6 +83,8 @@ async fn after_a_kill_the_stream_runs_again_and_hls_neither_repeats_nor_misses_a
         assert!(found.pictures >= 20 * GOP, "{found:?}");
     }
 
+    // A recording is whole once its connection has ended.
+    overdub.stop("fixture").await;
     // RTMP: each connection carries on from where it joined, and repeats one GOP at most.
     let mut reached = 0;
     let recordings = nginx.recordings("fixture");

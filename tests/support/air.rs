@@ -48,11 +48,20 @@ impl AirLog {
         known.anchor_us - first.anchor_us
     }
 
-    /// The largest `maxLatenessMs` that an output whose name contains `output` ever showed.
-    pub fn max_lateness_ms(&self, output: &str) -> Option<f64> {
+    /// The `maxLatenessMs` that outputs whose name contains `output` showed, each time that it changed: Unix
+    /// microseconds and milliseconds.
+    pub fn lateness_ms(&self, output: &str) -> Vec<(i64, f64)> {
         let samples = self.samples.lock().unwrap();
-        let all = samples.iter().flat_map(|sample| &sample.lateness_ms);
-        all.filter(|(name, _)| name.contains(output)).map(|(_, lateness)| *lateness).reduce(f64::max)
+        let named = |sample: &Sample| {
+            sample
+                .lateness_ms
+                .iter()
+                .find(|(name, _)| name.contains(output))
+                .map(|(_, ms)| (sample.at_us, *ms))
+        };
+        let mut all: Vec<(i64, f64)> = samples.iter().filter_map(named).collect();
+        all.dedup_by_key(|(_, lateness)| *lateness);
+        all
     }
 }
 

@@ -78,11 +78,6 @@ impl Recorded {
         std::fs::write(path, bytes)?;
         Ok(path.to_owned())
     }
-
-    /// Seconds listed so far.
-    pub fn duration_s(&self) -> f64 {
-        self.entries.iter().map(|(entry, _, _)| entry.duration_s).sum()
-    }
 }
 
 /// Everything seen: media playlists by name (`video`, or the audio rendition's NAME; `source` where the URL is

@@ -116,7 +116,7 @@ impl Overdub {
         let whole = |path: &PathBuf| {
             let data = std::fs::read(path).unwrap_or_default();
             if path.extension().is_some_and(|extension| extension == "ts") {
-                !data.is_empty() && data.len() % 188 == 0
+                !data.is_empty() && data.len().is_multiple_of(188)
             } else {
                 ends_with_a_box(&data)
             }

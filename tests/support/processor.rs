@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::process::Command;
 
 use super::process::Process;
@@ -39,8 +40,10 @@ impl EchoProcessor {
         format!("ws://127.0.0.1:{}", self.port)
     }
 
-    /// What it has printed; one JSON line a fragment.
-    pub fn lines(&self) -> Vec<String> {
-        self.process.lines()
+    /// Batch numbers of the fragments that have come, in order.
+    pub fn batches(&self) -> Vec<u64> {
+        let lines = self.process.lines();
+        let events = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events.filter_map(|event| event["fragment"]["batchNumber"].as_u64()).collect()
     }
 }

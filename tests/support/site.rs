@@ -12,8 +12,10 @@ use tokio::task::JoinHandle;
 pub enum Reply {
     /// A whole answer.
     Whole(u16, &'static str, Vec<u8>),
-    /// Status 200 and a body that never ends.
+    /// Status 200 and a body that never ends, in chunks.
     Endless(&'static str),
+    /// The same, as if the connection's end were the body's.
+    EndlessUnframed(&'static str),
     /// A redirect to this URL.
     Redirect(String),
     /// Nothing, with the connection kept open.
@@ -126,6 +128,18 @@ async fn serve(
                 stream.write_all(head.as_bytes()).await?;
             }
             Reply::Endless(content_type) => {
+                let head = format!(
+                    "HTTP/1.1 200 -\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n"
+                );
+                stream.write_all(head.as_bytes()).await?;
+                stream.write_all(b"8\r\n#EXTM3U\n\r\n").await?;
+                loop {
+                    stream.write_all(b"10000\r\n").await?;
+                    stream.write_all(&[b'#'; 65_536]).await?;
+                    stream.write_all(b"\r\n").await?;
+                }
+            }
+            Reply::EndlessUnframed(content_type) => {
                 let head = format!("HTTP/1.1 200 -\r\ncontent-type: {content_type}\r\n\r\n#EXTM3U\n");
                 stream.write_all(head.as_bytes()).await?;
                 loop {

@@ -110,6 +110,7 @@ impl Downloader {
             duration_us: segment.duration_us,
             discontinuity: wanted.discontinuity,
             program_date_time: segment.program_date_time.map(UnixMicros),
+            backlog_us: 0,
         })
     }
 

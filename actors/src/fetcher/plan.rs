@@ -158,6 +158,11 @@ impl Plan {
         }
     }
 
+    /// Microseconds of media that are listed and still to be had.
+    pub(super) fn backlog_us(&self) -> i64 {
+        self.pending.iter().fold(0, |sum, segment| sum.saturating_add(segment.duration_us))
+    }
+
     /// The wanted segment is given up.
     pub(super) fn lose(&mut self, reason: &str) -> Option<Lost> {
         let segment = self.pending.pop_front()?;

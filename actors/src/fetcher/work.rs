@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -17,6 +18,7 @@ use super::pace::{backoff, poll_delay, retry_budget, stall_patience, try_limit};
 use super::plan::{Lost, Plan, Wanted};
 use super::source::{Loaded, Source};
 use crate::messages::{ChildEvent, FetcherEvent, Reporter};
+use crate::space::Space;
 
 /// How often a fetcher that waits says that it is alive.
 const BEAT: Duration = Duration::from_secs(2);
@@ -86,6 +88,7 @@ struct Retry {
 
 struct Work {
     directory: PathBuf,
+    space: Arc<Space>,
     http: Http,
     source: Source,
     plan: Plan,
@@ -106,6 +109,7 @@ pub(super) async fn run(config: FetcherConfig, reporter: Reporter) {
     let _ = tokio::task::spawn_blocking(move || super::file::remove_temporary(&directory)).await;
     let mut work = Work {
         directory: config.directory,
+        space: config.space,
         http: Http::new(config.limits, config.allow_private, Rc::clone(&pulse)),
         source: Source::new(config.source_url),
         plan: Plan::new(config.start, config.resume, config.lowest_number),
@@ -203,28 +207,35 @@ impl Work {
             self.fail(Trouble::Media, reason.clone());
             return self.lose(&reason);
         }
+        if let Some(reason) = self.space.refusal() {
+            return self.wait_for_storage(reason);
+        }
         let total = try_limit(self.target());
         let accepted = self.retry.partial_len;
         let result =
             self.downloader.fetch(&mut self.http, base, wanted, &self.directory, total, accepted).await;
         match result {
-            Ok(stored) => {
+            Ok(mut stored) => {
                 self.plan.stored();
+                stored.backlog_us = self.plan.backlog_us();
                 self.retry = Retry::default();
                 self.pulse.tell(FetcherEvent::SegmentStored(stored));
                 for trouble in [Trouble::Storage, Trouble::Media] {
                     self.clear(trouble);
                 }
             }
-            Err(error @ DownloadError::Storage(_)) => {
-                self.retry.storage_failures = self.retry.storage_failures.saturating_add(1);
-                let wait = backoff(self.retry.storage_failures, self.target(), fastrand::f64());
-                self.retry.not_before = Some(Instant::now() + wait);
-                self.fail(Trouble::Storage, error.to_string());
-            }
+            Err(error @ DownloadError::Storage(_)) => self.wait_for_storage(error.to_string()),
             Err(error) if error.is_final() => self.lose(&error.to_string()),
             Err(error) => self.retry_or_lose(&error, due),
         }
+    }
+
+    /// The segment waits in the source's window until it can be stored.
+    fn wait_for_storage(&mut self, reason: String) {
+        self.retry.storage_failures = self.retry.storage_failures.saturating_add(1);
+        let wait = backoff(self.retry.storage_failures, self.target(), fastrand::f64());
+        self.retry.not_before = Some(Instant::now() + wait);
+        self.fail(Trouble::Storage, reason);
     }
 
     fn retry_or_lose(&mut self, error: &DownloadError, due: Instant) {

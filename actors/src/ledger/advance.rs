@@ -1,8 +1,8 @@
 //! From records to the next actions: everything that may be done and has not been commanded yet.
 
-use super::Ledger;
 use super::event::{Action, Fill, Note};
 use super::records::{BatchRecord, FallbackReason, RenditionState};
+use super::{Ledger, Postponed};
 use crate::clock::UnixMicros;
 use crate::settings::Fallback;
 
@@ -23,6 +23,7 @@ pub(crate) fn cuts_on_air(batch: &BatchRecord, now: UnixMicros) -> usize {
 
 impl Ledger {
     pub(super) fn advance(&mut self, now: UnixMicros, actions: &mut Vec<Action>) {
+        self.resume_postponed(now);
         self.demux_next(actions);
         let open: Vec<u64> = self
             .batches
@@ -41,6 +42,20 @@ impl Ledger {
             self.issued.end = true;
             actions.push(Action::EndOutputs);
         }
+    }
+
+    fn resume_postponed(&mut self, now: UnixMicros) {
+        let issued = &mut self.issued;
+        self.postponed.retain(|(at, command)| {
+            if *at > now {
+                return true;
+            }
+            match command {
+                Postponed::Demux => issued.demux = None,
+                Postponed::Remux(batch, rendition) => _ = issued.remuxes.remove(&(*batch, *rendition)),
+            }
+            false
+        });
     }
 
     /// Demuxing goes batch by batch: each needs what the one before left.
@@ -78,7 +93,10 @@ impl Ledger {
             return;
         }
         if undecided && late {
-            let reason = if !self.connected.get(rendition).copied().unwrap_or(false) {
+            let demuxed_late = batch.demuxed_at >= self.deadline(batch);
+            let reason = if demuxed_late {
+                FallbackReason::TooLate
+            } else if !self.connected.get(rendition).copied().unwrap_or(false) {
                 FallbackReason::NotConnected
             } else if record.state == RenditionState::Sent {
                 FallbackReason::NoReply

@@ -40,6 +40,8 @@ pub enum Event {
         batch: u64,
         /// The error.
         detail: String,
+        /// Whether the disk is full: no fault of the batch, which is tried again without counting.
+        no_space: bool,
     },
     /// The processor is connected, or not.
     LinkChanged {
@@ -89,6 +91,8 @@ pub enum Event {
         rendition: usize,
         /// The error.
         detail: String,
+        /// Whether the disk is full: no fault of the batch, which is tried again without counting.
+        no_space: bool,
     },
     /// An output has aired a batch.
     BatchAired {

@@ -8,6 +8,8 @@ use super::{KEPT_RECORDS, Ledger, MAX_TRIES};
 use crate::clock::UnixMicros;
 use crate::messages::{AudioFormat, BatchMedia, ChildId, Cut, FitReport, OutputFragment};
 
+/// A source that is fetched too slowly for its clock for so many batches gets a later clock.
+const LATE_IN_A_ROW: u32 = 3;
 /// Bytes of a reply's metadata that are kept with a batch.
 const MAX_METADATA: usize = 4096;
 
@@ -28,6 +30,7 @@ impl Ledger {
             return;
         }
         let (completed, length_us) = (batch.collected_at, batch.listed_duration_us());
+        let backlog_us = batch.segments.last().map_or(0, |segment| segment.backlog_us);
         let plan = self.delay_plan();
         let header = self.header_mut();
         let clock = match header.clock {
@@ -36,9 +39,13 @@ impl Ledger {
                 let step = header.pace.observe(media.end_90k, completed);
                 let mut clock = clock;
                 clock.anchor = clock.anchor.plus_micros(step);
-                // The content itself came too late to be aired on time: the one case in which the output waits.
+                // Content that the source itself gave too late is the one case in which the output waits. Where
+                // we were the late one, the source has more: the batch airs late, and what follows catches up.
                 let deadline = clock.air_time(media.start_90k).plus_micros(-super::REMUX_MARGIN_US);
-                if deadline <= now {
+                let late_us = completed.micros_since(deadline);
+                header.late_in_a_row = if late_us >= 0 { header.late_in_a_row + 1 } else { 0 };
+                if late_us >= 0 && (late_us >= backlog_us || header.late_in_a_row > LATE_IN_A_ROW) {
+                    header.late_in_a_row = 0;
                     let jumped = plan.first_clock(media.start_90k, length_us, now);
                     let by_us = jumped.anchor.micros_since(clock.anchor);
                     actions.push(Action::Note(Note::ClockJumped { batch: number, by_us }));

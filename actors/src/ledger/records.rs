@@ -30,6 +30,8 @@ pub struct Header {
     pub source_target_s: u32,
     /// The air clock for the next batch; none until the run's first batch is demuxed.
     pub clock: Option<AirClock>,
+    /// Batches in a row that were complete too late although the source had listed more.
+    pub late_in_a_row: u32,
     /// How the source's clock runs against ours.
     pub pace: SourcePace,
     /// What demuxing the next batch must know.
@@ -203,6 +205,8 @@ pub enum RenditionState {
 pub enum FallbackReason {
     /// The processor was not connected by the deadline.
     NotConnected,
+    /// The batch itself was complete only after its deadline.
+    TooLate,
     /// The processor did not answer by the deadline.
     NoReply,
     /// So many batches were with the processor that this one was never sent.
@@ -222,6 +226,7 @@ impl FallbackReason {
     pub fn label(&self) -> &'static str {
         match self {
             Self::NotConnected => "not_connected",
+            Self::TooLate => "too_late",
             Self::NoReply => "no_reply",
             Self::Busy => "busy",
             Self::Fault(FragmentFault::TooLarge { .. }) => "too_large",
@@ -237,6 +242,7 @@ impl fmt::Display for FallbackReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotConnected => f.write_str("the processor was not connected by the deadline"),
+            Self::TooLate => f.write_str("the batch was complete only after its deadline"),
             Self::NoReply => f.write_str("the processor did not answer by the deadline"),
             Self::Busy => f.write_str("the processor had as many batches as it may have until the deadline"),
             Self::Fault(fault) => fault.fmt(f),

@@ -172,7 +172,7 @@ impl World {
             Step::Demux { fails } => {
                 let Some((batch, discontinuity)) = self.demux.take() else { return };
                 if fails {
-                    self.tell(Event::DemuxFailed { batch, detail: "junk".to_owned() }, true);
+                    self.tell(Event::DemuxFailed { batch, detail: "junk".to_owned(), no_space: false }, true);
                     return;
                 }
                 let seconds = self.ledger.batches()[&batch].listed_duration_us() / SECOND;
@@ -198,7 +198,7 @@ impl World {
                 let Some(fill) = self.remuxes.remove(&batch) else { return };
                 if fails && fill == Fill::Processed {
                     let detail = "cannot be fitted".to_owned();
-                    self.tell(Event::RemuxFailed { batch, rendition: 0, detail }, true);
+                    self.tell(Event::RemuxFailed { batch, rendition: 0, detail, no_space: false }, true);
                     return;
                 }
                 self.fills.entry(batch).or_default().push(fill);

@@ -40,6 +40,7 @@ pub(super) fn segment(number: u64, seconds: i64) -> StoredSegment {
         duration_us: seconds * SECOND,
         discontinuity: false,
         program_date_time: None,
+        backlog_us: 0,
     }
 }
 
@@ -252,7 +253,7 @@ fn audio_that_cannot_be_fitted_falls_back() {
     driver.demuxed_batch(0);
     driver.processed(0);
     let detail = "garbage".to_owned();
-    let actions = driver.apply(Event::RemuxFailed { batch: 0, rendition: 0, detail });
+    let actions = driver.apply(Event::RemuxFailed { batch: 0, rendition: 0, detail, no_space: false });
     assert!(actions.contains(&Action::Remux { batch: 0, rendition: 0, fill: Fill::Original }), "{actions:?}");
 }
 
@@ -262,12 +263,31 @@ fn media_that_three_tries_cannot_read_is_skipped_and_the_next_goes_on() {
     driver.apply(Event::SegmentStored(segment(0, 8)));
     driver.apply(Event::SegmentStored(segment(1, 8)));
     for _ in 0..2 {
-        let actions = driver.apply(Event::DemuxFailed { batch: 0, detail: "junk".to_owned() });
+        let actions =
+            driver.apply(Event::DemuxFailed { batch: 0, detail: "junk".to_owned(), no_space: false });
         assert!(matches!(actions[..], [Action::Demux { batch: 0, .. }]), "{actions:?}");
     }
-    let actions = driver.apply(Event::DemuxFailed { batch: 0, detail: "junk".to_owned() });
+    let actions = driver.apply(Event::DemuxFailed { batch: 0, detail: "junk".to_owned(), no_space: false });
     assert!(actions.iter().any(|action| matches!(action, Action::Demux { batch: 1, .. })), "{actions:?}");
     assert_eq!(driver.batch(0).state_name(), "skipped");
+}
+
+#[test]
+fn a_full_disk_costs_a_batch_nothing_but_time() {
+    let mut driver = Driver::new(plan(&["main"]));
+    driver.apply(Event::SegmentStored(segment(0, 8)));
+    for _ in 0..5 {
+        let full = Event::DemuxFailed { batch: 0, detail: "no space".to_owned(), no_space: true };
+        assert_eq!(driver.apply(full), []);
+        assert_eq!(driver.ledger.next_deadline(), Some(driver.now.plus_micros(SECOND)));
+        assert!(matches!(driver.wait(1)[..], [Action::Demux { batch: 0, .. }]));
+    }
+    driver.apply(Event::BatchDemuxed { batch: 0, media: Box::new(media(0, 8)), carry: String::new() });
+    driver.processed(0);
+    let full = Event::RemuxFailed { batch: 0, rendition: 0, detail: "no space".to_owned(), no_space: true };
+    assert_eq!(driver.apply(full), []);
+    let again = Action::Remux { batch: 0, rendition: 0, fill: Fill::Processed };
+    assert_eq!(driver.wait(1), [again]);
 }
 
 #[test]
@@ -280,6 +300,38 @@ fn a_source_that_comes_too_late_moves_the_clock_once() {
     assert_eq!(driver.batch(1).air_start(), Some(driver.now.plus_micros(12 * SECOND)));
     driver.demuxed_batch(2);
     assert_eq!(driver.ledger.header().totals.clock_jumps, 1);
+}
+
+#[test]
+fn a_batch_that_we_fetched_too_late_airs_late_and_the_clock_stays() {
+    let mut driver = Driver::new(plan(&["main"]));
+    driver.demuxed_batch(0);
+    let clock = driver.ledger.header().clock;
+    driver.wait(30);
+    // The source had gone on meanwhile: 16 s more are listed.
+    driver.apply(Event::SegmentStored(StoredSegment { backlog_us: 16 * SECOND, ..segment(2, 8) }));
+    let event = Event::BatchDemuxed { batch: 1, media: Box::new(media(8, 8)), carry: String::new() };
+    let actions = driver.apply(event);
+    assert!(actions.contains(&Action::Remux { batch: 1, rendition: 0, fill: Fill::Original }), "{actions:?}");
+    assert_eq!(driver.batch(1).renditions[0].fallback, Some(FallbackReason::TooLate));
+    assert_eq!(driver.ledger.header().clock, clock);
+    assert_eq!(driver.ledger.header().totals.clock_jumps, 0);
+}
+
+#[test]
+fn a_source_that_is_always_fetched_too_late_gets_a_later_clock() {
+    let mut driver = Driver::new(plan(&["main"]));
+    driver.demuxed_batch(0);
+    driver.wait(60);
+    for batch in 1..=4 {
+        let number = batch * 2;
+        driver.apply(Event::SegmentStored(StoredSegment { backlog_us: 90 * SECOND, ..segment(number, 8) }));
+        let start_s = i64::try_from(batch).unwrap() * 8;
+        let media = Box::new(media(start_s, 8));
+        driver.apply(Event::BatchDemuxed { batch, media, carry: String::new() });
+        driver.now = driver.now.plus_micros(10 * SECOND);
+        assert_eq!(driver.ledger.header().totals.clock_jumps, u64::from(batch == 4));
+    }
 }
 
 #[test]

@@ -10,8 +10,7 @@ use overdub_media::hls::{
 use overdub_media::mp4::{TrackConfig, codecs};
 use overdub_media::time::rescale;
 
-use super::{ListedBatch, Listing, ORIGINAL_FILE};
-use crate::files::rendition_file;
+use super::{ListedBatch, Listing, ORIGINAL_SEGMENTS, VIDEO_SEGMENTS, rendition_segments};
 use crate::ledger::playlist_window_90k;
 use crate::messages::{Cut, ListBatch};
 
@@ -130,41 +129,56 @@ fn micros(duration: u64, timescale: u32) -> i64 {
     rescale(i64::try_from(duration).unwrap_or(i64::MAX), timescale, 1_000_000)
 }
 
+/// What segments of one track have in common.
+struct Track {
+    name: &'static str,
+    timescale: u32,
+    init_len: u64,
+}
+
 fn video_segment(listed: &WindowSegment<'_>) -> Segment {
-    let cut = listed.batch.media.video.as_ref().and_then(|video| video.cuts.get(listed.index));
-    segment(listed, cut, 90_000, "video", "video.fmp4")
+    let Some(video) = &listed.batch.media.video else { return gap(listed, VIDEO_SEGMENTS) };
+    let track = Track { name: "video", timescale: 90_000, init_len: video.init_len };
+    segment(listed, video.cuts.get(listed.index), &track, VIDEO_SEGMENTS)
 }
 
 fn original_segment(listed: &WindowSegment<'_>) -> Segment {
-    let audio = listed.batch.media.audio.as_ref();
-    let cut = audio.and_then(|audio| audio.cuts.get(listed.index));
-    segment(listed, cut, audio.map_or(1, |audio| audio.config.sample_rate), "audio", ORIGINAL_FILE)
+    let cuts = listed.batch.media.audio.as_ref().map(|audio| audio.cuts.as_slice());
+    audio_segment(listed, cuts, ORIGINAL_SEGMENTS)
 }
 
 fn rendition_segment(listed: &WindowSegment<'_>, name: &str) -> Segment {
-    let audio = listed.batch.media.audio.as_ref();
     let rendition = listed.batch.renditions.iter().find(|rendition| &*rendition.name == name);
-    let cut = rendition.and_then(|rendition| rendition.cuts.get(listed.index));
-    let file = rendition_file("fitted_audio", name);
-    segment(listed, cut, audio.map_or(1, |audio| audio.config.sample_rate), "audio", &file)
+    audio_segment(listed, rendition.map(|rendition| rendition.cuts.as_slice()), &rendition_segments(name))
+}
+
+fn audio_segment(listed: &WindowSegment<'_>, cuts: Option<&[Cut]>, file: &str) -> Segment {
+    let (Some(audio), Some(cuts)) = (&listed.batch.media.audio, cuts) else { return gap(listed, file) };
+    let track = Track { name: "audio", timescale: audio.config.sample_rate, init_len: audio.init_len };
+    segment(listed, cuts.get(listed.index), &track, file)
+}
+
+fn segment_uri(listed: &WindowSegment<'_>, file: &str) -> String {
+    format!("batch-{}/{file}", listed.batch.batch)
+}
+
+/// A place in the playlist with nothing to fetch.
+fn gap(listed: &WindowSegment<'_>, file: &str) -> Segment {
+    let uri = segment_uri(listed, file);
+    Segment { uri, duration_us: listed.duration_us(), gap: true, ..Segment::default() }
 }
 
 /// A cut as a segment; a gap where the batch has nothing of the track.
-fn segment(
-    listed: &WindowSegment<'_>,
-    cut: Option<&Cut>,
-    timescale: u32,
-    track: &str,
-    file: &str,
-) -> Segment {
-    let uri = format!("batch-{}/{file}", listed.batch.batch);
-    let Some(cut) = cut.filter(|cut| cut.len > 0) else {
-        return Segment { uri, duration_us: listed.duration_us(), gap: true, ..Segment::default() };
+fn segment(listed: &WindowSegment<'_>, cut: Option<&Cut>, track: &Track, file: &str) -> Segment {
+    let Some(cut) = cut.filter(|cut| cut.len > 0) else { return gap(listed, file) };
+    // Its length is told as well: FFmpeg would else expect the last segment's of a connection it uses again.
+    let map = Map {
+        uri: format!("init-{}-{}.mp4", listed.batch.media.epoch, track.name),
+        byte_range: Some(ByteRange { offset: 0, len: track.init_len }),
     };
-    let map = Map { uri: format!("init-{}-{track}.mp4", listed.batch.media.epoch), byte_range: None };
     Segment {
-        uri,
-        duration_us: micros(cut.duration, timescale),
+        uri: segment_uri(listed, file),
+        duration_us: micros(cut.duration, track.timescale),
         byte_range: Some(ByteRange { offset: cut.offset, len: cut.len }),
         map: Some(Arc::new(map)),
         ..Segment::default()

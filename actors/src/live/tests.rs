@@ -98,12 +98,12 @@ fn files_stay_reachable_for_the_playlists_length_after_they_left_it() {
     }
     listing.advance(at(12 + 72));
     live.publish(&listing);
-    assert!(live.resource("batch-0/video.fmp4").is_some());
+    assert!(live.resource("batch-0/video.m4s").is_some());
     listing.advance(at(12 + 78));
     live.publish(&listing);
-    assert!(live.resource("batch-0/video.fmp4").is_none());
-    assert!(live.resource("batch-1/fitted_audio.fmp4").is_some());
-    assert!(live.resource("batch-1/../batch-2/video.fmp4").is_none());
+    assert!(live.resource("batch-0/video.m4s").is_none());
+    assert!(live.resource("batch-1/audio-main.m4s").is_some());
+    assert!(live.resource("batch-1/../batch-2/video.m4s").is_none());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Requests that meet each other, and supervisors that are lost.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -44,6 +45,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(&folder.path().join("state")).unwrap();
         let tree = TreeSettings {
+            space: Arc::default(),
             storage: folder.path().to_owned(),
             keep_batches: Some(2),
             allow_private: true,

@@ -7,7 +7,7 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use super::StreamSupervisor;
 use crate::demuxer::DemuxBatch;
 use crate::files::rendition_file;
-use crate::ledger::{Action, BatchRecord, Fill, Note};
+use crate::ledger::{Action, BatchRecord, Fill, Note, SkipReason};
 use crate::messages::{
     AirClock, CancelFragment, ChildId, FinishOutput, FinishPlaylists, Fragment, FragmentMetadata, ListBatch,
     ListedRendition, PublishBatch, SendFragment,
@@ -218,7 +218,10 @@ impl StreamSupervisor {
                 self.condition.fallbacks.remove(&rendition);
             }
             Note::BatchSkipped { batch, reason } => {
-                tracing::error!(stream, batch, %reason, "batch skipped");
+                match reason {
+                    SkipReason::Stopped => tracing::info!(stream, batch, %reason, "batch skipped"),
+                    SkipReason::Unreadable { .. } => tracing::error!(stream, batch, %reason, "batch skipped"),
+                }
                 self.metrics.skipped_batches.with_label_values(&[stream]).inc();
             }
             Note::ClockJumped { batch, by_us } => {

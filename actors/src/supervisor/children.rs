@@ -221,6 +221,7 @@ impl StreamSupervisor {
             lowest_number: header.next_segment_number,
             start: settings.start,
             limits: FetchLimits::default(),
+            space: self.tree.space.clone(),
             allow_private: self.tree.allow_private,
         })
     }

@@ -121,7 +121,8 @@ impl StreamSupervisor {
             DemuxerEvent::DemuxFailed { batch, reason } => {
                 tracing::warn!(stream = self.id(), batch, reason, "demuxing failed");
                 self.complain(&ChildId::Demuxer, format!("batch {batch}: {reason}"));
-                self.feed(Event::DemuxFailed { batch, detail: reason }, ctx);
+                let no_space = self.tree.space.is_disk_full();
+                self.feed(Event::DemuxFailed { batch, detail: reason, no_space }, ctx);
             }
         }
     }
@@ -188,7 +189,8 @@ impl StreamSupervisor {
             RemuxerEvent::RemuxFailed { batch, reason } => {
                 tracing::warn!(stream = self.id(), batch, rendition = &**name, reason, "remuxing failed");
                 self.complain(&ChildId::Remuxer(name.clone()), format!("batch {batch}: {reason}"));
-                self.feed(Event::RemuxFailed { batch, rendition, detail: reason }, ctx);
+                let no_space = self.tree.space.is_disk_full();
+                self.feed(Event::RemuxFailed { batch, rendition, detail: reason, no_space }, ctx);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Children that panic, stops that meet other things, and what is left of a run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Addr, Message};
@@ -85,6 +86,7 @@ impl Bench {
         StreamSupervisor::new(SupervisorParts {
             stream,
             tree: TreeSettings {
+                space: Arc::default(),
                 storage: self.folder.path().to_owned(),
                 keep_batches: Some(2),
                 allow_private: true,
@@ -150,6 +152,7 @@ fn leave_work_in_flight(stream: &mut StreamSupervisor, ctx: &mut Context<StreamS
         duration_us: 8_000_000,
         discontinuity: false,
         program_date_time: None,
+        backlog_us: 0,
     };
     stream.feed(Event::SegmentStored(segment), ctx);
     assert!(stream.ledger.has_work_in_flight());

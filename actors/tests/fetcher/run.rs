@@ -58,6 +58,7 @@ pub fn config(url: &str) -> FetcherConfig {
         directory: PathBuf::new(),
         resume: None,
         lowest_number: 0,
+        space: std::sync::Arc::default(),
         start: StartAt::Window,
         limits: limits(),
         allow_private: true,

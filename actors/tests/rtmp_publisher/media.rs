@@ -6,7 +6,8 @@ use std::process::Command;
 use bytes::Bytes;
 use overdub_actors::clock::UnixMicros;
 use overdub_actors::messages::{AirClock, OutputFragment, PublishBatch};
-use overdub_media::mp4::{self, Movie, TrackKind};
+use overdub_media::mp4::{self, FragmentBuilder, Movie, TrackConfig, TrackKind};
+use overdub_media::sample::{VideoConfig, VideoSample};
 
 /// Batches on disk, and the whole file that they were cut from.
 pub struct Media {
@@ -47,6 +48,32 @@ pub fn make(folder: &Path, seconds: u32, per_batch: usize, air: UnixMicros) -> M
         .unwrap();
     assert!(status.success());
     cut(folder, &whole, per_batch, air)
+}
+
+/// One batch of three pictures of 8 MiB each: more than the kernel's buffers hold.
+pub fn make_huge(folder: &Path, air: UnixMicros) -> PublishBatch {
+    let config = VideoConfig {
+        sps: vec![Bytes::from_static(&[0x67, 0x42, 0xC0, 0x1E, 0xD9])],
+        pps: vec![Bytes::from_static(&[0x68, 0xCE])],
+        width: 320,
+        height: 180,
+    };
+    let picture = |number: i64| VideoSample {
+        dts_90k: number * 3600,
+        pts_90k: number * 3600,
+        duration_90k: 3600,
+        sync: number == 0,
+        nals: vec![vec![0x65; 8 * 1024 * 1024].into()],
+    };
+    let init = mp4::init_segment(&[(1, TrackConfig::Video(&config))]).unwrap();
+    let pictures: Vec<VideoSample> = (0..3).map(picture).collect();
+    let fragment = FragmentBuilder::new(1).video(1, &pictures).build().unwrap();
+    let path = folder.join("huge.fmp4");
+    std::fs::write(&path, [init.as_slice(), &fragment.to_vec()].concat()).unwrap();
+    let place =
+        OutputFragment { offset: init.len() as u64, len: fragment.len, start_90k: 0, end_90k: 10_800 };
+    let (video, clock) = (Some(config), AirClock { anchor: air });
+    PublishBatch { batch: 0, clock, path, fragments: vec![place], video, audio: None }
 }
 
 /// Cuts a fragmented file into batches.

@@ -1,5 +1,7 @@
 //! A server that does as it is told: the other side of the handshake, chunks and commands.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use overdub_media::rtmp::amf0::Value;
 use overdub_media::rtmp::chunk::{ChunkReader, ChunkWriter, Message, MessageHeader};
@@ -18,7 +20,8 @@ pub struct Peer {
 impl Peer {
     /// Accepts a publisher and shakes hands.
     pub async fn accept(listener: &TcpListener) -> Self {
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let accepted = tokio::time::timeout(Duration::from_secs(20), listener.accept());
+        let (mut stream, _) = accepted.await.expect("a publisher comes").unwrap();
         let mut handshake = Handshake::server(0, &[7; 16]);
         let mut input = BytesMut::new();
         loop {

@@ -59,7 +59,8 @@ fn a_batch_that_cannot_be_fitted_at_all_leaves_no_hole_in_the_playlist() {
     let mut driver = Driver::new(plan(&["main"]));
     driver.demuxed_batch(0);
     driver.processed(0);
-    let failed = || Event::RemuxFailed { batch: 0, rendition: 0, detail: "no space".to_owned() };
+    let failed =
+        || Event::RemuxFailed { batch: 0, rendition: 0, detail: "no space".to_owned(), no_space: false };
     let actions: Vec<Action> = (0..5).flat_map(|_| driver.apply(failed())).collect();
     assert_eq!(driver.batch(0).state_name(), "skipped");
     assert_eq!(published(&actions), [(0, 1)], "HLS lists it, RTMP does not wait for it");
@@ -73,7 +74,7 @@ fn what_follows_unreadable_media_begins_an_epoch() {
     for number in 0..2 {
         driver.apply(Event::SegmentStored(segment(number, 8)));
     }
-    let failed = |batch| Event::DemuxFailed { batch, detail: "junk".to_owned() };
+    let failed = |batch| Event::DemuxFailed { batch, detail: "junk".to_owned(), no_space: false };
     let actions: Vec<Action> = (0..3).flat_map(|_| driver.apply(failed(0))).collect();
     let next = actions.iter().find(|action| matches!(action, Action::Demux { batch: 1, .. }));
     assert!(matches!(next, Some(Action::Demux { discontinuity: true, .. })), "{actions:?}");
@@ -91,7 +92,7 @@ fn a_source_that_can_never_be_read_does_not_fill_the_disk() {
         driver.apply(Event::SegmentStored(segment(batch, 8)));
         for _ in 0..3 {
             let detail = "no picture and no sound".to_owned();
-            for action in driver.apply(Event::DemuxFailed { batch, detail }) {
+            for action in driver.apply(Event::DemuxFailed { batch, detail, no_space: false }) {
                 if let Action::Clean { batch, .. } = action {
                     driver.apply(Event::BatchCleaned { batch });
                 }

@@ -202,3 +202,6 @@ fn stream_id(created: &Command) -> Option<u32> {
     let whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
     whole.then_some(number as u32)
 }
+
+#[cfg(test)]
+mod tests;

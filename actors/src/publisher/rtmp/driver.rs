@@ -47,9 +47,12 @@ pub async fn run(config: RtmpPublisherConfig, reporter: Reporter, mut commands: 
     let mut alive = interval(ALIVE);
     alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while let Some(wake) = driver.act() {
+        if let Some(link) = &mut driver.link {
+            link.want(driver.schedule.wants_link(clock::now()));
+        }
         tokio::select! {
             command = commands.recv() => match command {
-                Some(Command::Publish(batch)) => driver.publish(batch),
+                Some(Command::Publish(batch)) => driver.schedule.add(batch),
                 Some(Command::Finish) => driver.schedule.finish(),
                 None => return,
             },
@@ -133,13 +136,6 @@ impl Driver {
         work: impl FnOnce() -> Done + Send + 'static,
     ) {
         self.job = Some(Job { fragment, batch, counts, handle: spawn_blocking(work) });
-    }
-
-    fn publish(&mut self, batch: PublishBatch) {
-        self.schedule.add(batch);
-        if let Some(link) = &mut self.link {
-            link.want();
-        }
     }
 
     fn linked(&mut self, event: LinkEvent) {

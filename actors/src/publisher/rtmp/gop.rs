@@ -145,3 +145,86 @@ fn boxes(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 fn be32(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at.checked_add(4)?).and_then(|b| b.try_into().ok()).map(u32::from_be_bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use overdub_media::mp4::{FragmentBuilder, TrackConfig, init_segment};
+    use overdub_media::sample::{AudioConfig, AudioSample, VideoConfig, VideoSample};
+
+    use super::*;
+    use crate::messages::OutputFragment;
+
+    /// An output file of one fragment: three pictures and five audio access units.
+    fn file(folder: &Path) -> Place {
+        let video = VideoConfig {
+            sps: vec![Bytes::from_static(&[0x67, 0x42, 0xC0, 0x1E, 0xD9])],
+            pps: vec![Bytes::from_static(&[0x68, 0xCE])],
+            width: 320,
+            height: 180,
+        };
+        let audio = AudioConfig {
+            audio_specific_config: Bytes::from_static(&[0x11, 0x90]),
+            sample_rate: 48_000,
+            channels: 2,
+            object_type: 2,
+            frame_samples: 1024,
+        };
+        let picture = |n: i64| VideoSample {
+            dts_90k: n * 3600,
+            pts_90k: n * 3600 + 7200,
+            duration_90k: 3600,
+            sync: n == 0,
+            nals: vec![Bytes::from(vec![0x65, n as u8])],
+        };
+        let unit =
+            |n: i64| AudioSample { time: n * 1024, duration: 1024, data: Bytes::from(vec![n as u8; 3]) };
+        let pictures: Vec<_> = (0..3).map(picture).collect();
+        let units: Vec<_> = (0..5).map(unit).collect();
+        let init = init_segment(&[(1, TrackConfig::Video(&video)), (2, TrackConfig::Audio(&audio))]).unwrap();
+        let fragment = FragmentBuilder::new(1).video(1, &pictures).audio(2, &units, 0).build().unwrap();
+        let path = folder.join("output.fmp4");
+        std::fs::write(&path, [init.as_slice(), &fragment.to_vec()].concat()).unwrap();
+        let init_len = init.len() as u64;
+        let fragment = OutputFragment { offset: init_len, len: fragment.len, start_90k: 0, end_90k: 10_800 };
+        Place { batch: 7, path: path.into(), init_len, fragment }
+    }
+
+    #[test]
+    fn a_fragment_is_read_and_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = file(folder.path());
+        let (gop, movie) = read(&place, None).unwrap();
+        assert_eq!((gop.video.len(), gop.audio.len()), (3, 5));
+        assert_eq!(count(&place).unwrap(), 8);
+        let picture = &gop.video[1];
+        assert_eq!(
+            (picture.time, picture.timescale, picture.cts_offset, picture.sync),
+            (3600, 90_000, 7200, false)
+        );
+        assert_eq!(picture.data[..], [0, 0, 0, 2, 0x65, 1]);
+        assert_eq!(
+            (gop.audio[2].time, gop.audio[2].timescale, &gop.audio[2].data[..]),
+            (2048, 48_000, &[2; 3][..])
+        );
+        // The moov is read once a batch: the head of the file does not matter any more.
+        let headless = Place { init_len: 0, ..place.clone() };
+        assert_eq!(read(&headless, Some(movie.clone())).unwrap().0, gop);
+        assert!(read(&Place { batch: 8, ..headless }, Some(movie)).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error_with_its_position() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = file(folder.path());
+        let offset = good.fragment.offset;
+        let mut place = good.clone();
+        place.fragment.len += 1;
+        assert!(matches!(read(&place, None), Err(GopError::File { offset: at, .. }) if at == offset));
+        place.fragment.len = u64::MAX;
+        assert!(matches!(read(&place, None), Err(GopError::TooLarge { .. })));
+        place.fragment.offset += 8;
+        assert!(matches!(count(&place), Err(GopError::NoMoof { .. })));
+        place.path = folder.path().join("gone.fmp4").into();
+        assert!(read(&place, None).is_err() && count(&place).is_err());
+    }
+}

@@ -44,7 +44,7 @@ struct Open {
 }
 
 enum State {
-    /// Nobody has asked for a connection yet.
+    /// An attempt may be made as soon as somebody wants one.
     Idle,
     Waiting(Instant),
     Opening(Pin<Box<dyn Future<Output = Result<Published, LinkError>>>>),
@@ -58,6 +58,7 @@ pub struct Link {
     reporter: Reporter,
     backoff: Backoff,
     state: State,
+    wanted: bool,
     /// Why it is down, as last reported.
     reported: Option<String>,
     messages: Vec<super::muxer::Message>,
@@ -72,16 +73,15 @@ impl Link {
             reporter,
             backoff: Backoff::default(),
             state: State::Idle,
+            wanted: false,
             reported: None,
             messages: Vec::new(),
         }
     }
 
-    /// Asks for a connection, from now on and for ever.
-    pub fn want(&mut self) {
-        if matches!(self.state, State::Idle) {
-            self.state = self.opening();
-        }
+    /// Says whether a connection is to be opened when there is none; one that is there stays.
+    pub fn want(&mut self, wanted: bool) {
+        self.wanted = wanted;
     }
 
     /// Queues departures; [`LinkEvent::Written`] follows, or [`LinkEvent::Down`].
@@ -122,10 +122,11 @@ impl Link {
     pub async fn next(&mut self) -> LinkEvent {
         loop {
             match &mut self.state {
+                State::Idle if self.wanted => self.state = self.opening(),
                 State::Idle => pending().await,
                 State::Waiting(until) => {
                     sleep_until(*until).await;
-                    self.state = self.opening();
+                    self.state = State::Idle;
                 }
                 State::Opening(opening) => match opening.await {
                     Ok(published) => {

@@ -1,7 +1,5 @@
 //! Samples to RTMP messages: timestamps, headers, configurations.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use overdub_media::flv;
 use overdub_media::rtmp::amf0::Value;
@@ -19,7 +17,7 @@ pub type Message = (MessageHeader, [Bytes; 2]);
 #[derive(Debug)]
 pub struct Muxer {
     stream_id: u32,
-    told: Option<Arc<Configs>>,
+    told: Option<Configs>,
     last_video_ms: Option<i64>,
     last_audio_ms: Option<i64>,
 }
@@ -40,7 +38,7 @@ impl Muxer {
     }
 
     /// Appends the messages of one departure, behind what the server must know before it. The last message is the
-    /// sample itself; nothing is appended for a sample of a track without configuration.
+    /// sample itself; nothing is appended for a sample of a track without a usable configuration.
     pub fn messages(&mut self, departure: &Departure, base_90k: i64, out: &mut Vec<Message>) {
         let Departure { configs, sample, .. } = departure;
         let timestamp_ms = self.timestamp(sample, base_90k);
@@ -55,7 +53,9 @@ impl Muxer {
             Track::Audio if configs.audio.is_some() => Bytes::from_static(&flv::AAC_RAW_HEADER),
             _ => return,
         };
-        self.tell(configs, sample.track, wrapped, out);
+        if !self.tell(configs, sample.track, wrapped, out) {
+            return;
+        }
         out.push((self.media(sample.track, wrapped), [body, sample.data.clone()]));
     }
 
@@ -72,35 +72,38 @@ impl Muxer {
         timestamp
     }
 
-    /// Sends metadata and sequence headers: all at first, then those that changed for this track.
-    fn tell(&mut self, configs: &Arc<Configs>, track: Track, timestamp_ms: u32, out: &mut Vec<Message>) {
-        let (mut video, mut audio) = (true, true);
-        if let Some(told) = &self.told {
-            video = track == Track::Video && told.video != configs.video;
-            audio = track == Track::Audio && told.audio != configs.audio;
-            if !video && !audio {
-                return;
-            }
+    /// Sends metadata and sequence headers: all at first, then those that changed for this track. False when this
+    /// track's configuration cannot be expressed, so that its samples are of no use to anybody.
+    fn tell(&mut self, configs: &Configs, track: Track, timestamp_ms: u32, out: &mut Vec<Message>) -> bool {
+        let first = self.told.is_none();
+        let told = self.told.get_or_insert_default();
+        // Of the other track there may still be samples of the configuration before.
+        let video = (first || track == Track::Video) && told.video != configs.video;
+        let audio = (first || track == Track::Audio) && told.audio != configs.audio;
+        if !video && !audio {
+            return true;
         }
-        // The other track may still have samples of the configuration before.
-        let told = match &self.told {
-            None => configs.clone(),
-            Some(told) => Arc::new(Configs {
-                video: if video { configs.video.clone() } else { told.video.clone() },
-                audio: if audio { configs.audio.clone() } else { told.audio.clone() },
-            }),
-        };
-        self.told = Some(told);
+        let config = configs.video.as_ref().filter(|_| video);
+        let video_header = config.and_then(|config| flv::avc_sequence_header(config).ok());
+        if video && track == Track::Video && video_header.is_none() {
+            return false;
+        }
+        if video_header.is_some() {
+            told.video.clone_from(&configs.video);
+        }
+        if audio {
+            told.audio.clone_from(&configs.audio);
+        }
         let (header, payload) = message::metadata(self.stream_id, timestamp_ms, metadata(configs));
         out.push((header, [payload, Bytes::new()]));
-        let video = configs.video.as_ref().filter(|_| video);
-        if let Some(body) = video.and_then(|config| flv::avc_sequence_header(config).ok()) {
+        if let Some(body) = video_header {
             out.push((self.media(Track::Video, timestamp_ms), [body, Bytes::new()]));
         }
         if let Some(config) = configs.audio.as_ref().filter(|_| audio) {
             let body = flv::aac_sequence_header(config);
             out.push((self.media(Track::Audio, timestamp_ms), [body, Bytes::new()]));
         }
+        true
     }
 
     fn media(&self, track: Track, timestamp_ms: u32) -> MessageHeader {
@@ -134,6 +137,8 @@ fn metadata(configs: &Configs) -> Vec<(String, Value)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn configs() -> Arc<Configs> {
@@ -223,6 +228,19 @@ mod tests {
         assert_eq!(times, [u32::MAX, 0, 1, 2, 10]);
         // What was moved is presented when it should be.
         assert_eq!(out[6].1[0][..], [0x17, 1, 0xFF, 0xFF, 0xFE]);
+    }
+
+    #[test]
+    fn a_video_that_cannot_be_described_does_not_keep_the_audio_back() {
+        let mut broken = Configs { video: configs().video.clone(), audio: configs().audio.clone() };
+        broken.video.as_mut().unwrap().sps.clear();
+        let broken = Arc::new(broken);
+        let mut muxer = Muxer::new(1);
+        let mut out = Vec::new();
+        muxer.messages(&departure(&broken, Track::Audio, 0, 0), 0, &mut out);
+        muxer.messages(&departure(&broken, Track::Video, 0, 0), 0, &mut out);
+        muxer.messages(&departure(&broken, Track::Audio, 1024, 0), 0, &mut out);
+        assert_eq!(kinds(&out), [(18, 0, 0), (8, 0, 0), (8, 0, 1), (8, 21, 1)]);
     }
 
     #[test]

@@ -33,8 +33,12 @@ const TOGETHER_SAMPLES: usize = 64;
 /// A fragment is read so long before its time.
 const READ_AHEAD_US: i64 = 1_000_000;
 
-/// With two fragments in memory, the next is read only so long before its time.
+/// With two fragments in memory, the next is read only when what leaves next is so close to it.
 const READ_URGENT_US: i64 = 100_000;
+
+/// A connection is wanted so long before the first sample: early enough for a second attempt, and late enough for
+/// servers that drop a publisher who sends nothing (SRS: after 20 s at first, 5 s later on).
+const CONNECT_AHEAD_US: i64 = 10_000_000;
 
 /// A connection that comes up so long after a fragment's air time may still begin with it.
 const START_GRACE_US: i64 = 100_000;
@@ -43,7 +47,7 @@ const START_GRACE_US: i64 = 100_000;
 pub const LATE_LIMIT_US: i64 = 5_000_000;
 
 /// The decoder configurations of a batch.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Configs {
     /// Of its video.
     pub video: Option<VideoConfig>,
@@ -252,6 +256,16 @@ impl Schedule {
         }
     }
 
+    /// Whether a connection is of use now: something is to be sent soon. One that is there is kept all the same.
+    pub fn wants_link(&self, now: UnixMicros) -> bool {
+        self.wants_link_at().is_some_and(|wanted| now >= wanted)
+    }
+
+    fn wants_link_at(&self) -> Option<UnixMicros> {
+        let next = self.plan.front().filter(|_| !self.finishing)?;
+        Some(next.starts.plus_micros(-CONNECT_AHEAD_US))
+    }
+
     /// The next thing to do.
     pub fn poll(&mut self, now: UnixMicros) -> Step {
         if self.ended {
@@ -272,6 +286,9 @@ impl Schedule {
         }
         if let Some(step) = self.departures(now, &mut wake) {
             return step;
+        }
+        if let Some(wanted) = self.wants_link_at().filter(|&wanted| now < wanted) {
+            wake.at(wanted);
         }
         Step::Wait(wake.0)
     }
@@ -354,16 +371,20 @@ impl Schedule {
             return None;
         }
         if self.link != Link::Down {
-            let in_memory = self.plan.iter().filter(|planned| planned.holds_media()).count();
-            let ahead = if in_memory < 2 { READ_AHEAD_US } else { READ_URGENT_US };
+            let in_memory = self.until_unread().filter(|planned| planned.holds_media()).count();
+            let next_air = self.next_sample().map(|(_, _, air)| air);
             if let Some(next) = self.plan.iter_mut().find(|planned| matches!(planned.state, State::Known)) {
-                let at = next.starts.plus_micros(-ahead);
-                if now >= at {
+                let at = next.starts.plus_micros(-READ_AHEAD_US);
+                let urgent = next.starts.plus_micros(-READ_URGENT_US);
+                let needed = in_memory < 2 || next_air.is_none_or(|air| air >= urgent);
+                if needed && now >= at {
                     next.state = State::Reading;
                     self.reading = Some(next.id);
                     return Some(Step::Read(next.id, next.place.clone()));
                 }
-                wake.at(at);
+                if needed {
+                    wake.at(at);
+                }
             }
         }
         let skipped = |planned: &&mut Planned| matches!(planned.state, State::Skipped(Count::Unknown));
@@ -408,7 +429,7 @@ impl Schedule {
     /// The sample that goes on air next: index of its fragment, its track, its time.
     fn next_sample(&self) -> Option<(usize, Track, UnixMicros)> {
         let head = |track| {
-            self.plan.iter().enumerate().find_map(|(index, planned)| {
+            self.until_unread().enumerate().find_map(|(index, planned)| {
                 let State::Ready { gop, .. } = &planned.state else { return None };
                 let sample = gop.track(track).front()?;
                 let clock = self.batches.iter().find(|batch| batch.number == planned.batch)?.clock;
@@ -421,9 +442,13 @@ impl Schedule {
         }
     }
 
+    /// The fragments up to the first that is still to be read; what is in memory is among them.
+    fn until_unread(&self) -> impl Iterator<Item = &Planned> {
+        self.plan.iter().take_while(|planned| !planned.is_unread())
+    }
+
     fn first_unread(&self) -> Option<UnixMicros> {
-        let unread = |planned: &&Planned| matches!(planned.state, State::Known | State::Reading);
-        self.plan.iter().find(unread).map(|planned| planned.starts)
+        self.plan.iter().find(|planned| planned.is_unread()).map(|planned| planned.starts)
     }
 
     fn is_touched(&self, index: usize) -> bool {

@@ -54,6 +54,10 @@ pub(super) enum Count {
 }
 
 impl Planned {
+    pub fn is_unread(&self) -> bool {
+        matches!(self.state, State::Known | State::Reading)
+    }
+
     pub fn holds_media(&self) -> bool {
         matches!(&self.state, State::Ready { gop, .. } if !gop.is_empty())
     }

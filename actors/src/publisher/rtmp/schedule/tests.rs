@@ -1,227 +1,9 @@
-use std::collections::BTreeMap;
+mod air;
 
-use bytes::Bytes;
 use proptest::prelude::*;
 
+use self::air::{ANCHOR, AUDIO_RATE, Air, SECOND, gop, read, video_air};
 use super::*;
-use crate::messages::{AirClock, OutputFragment};
-
-const SECOND: i64 = 1_000_000;
-const ANCHOR: i64 = 1_000 * SECOND;
-const AUDIO_RATE: i64 = 48_000;
-
-/// A schedule, a clock, and the files that it reads from.
-struct Air {
-    schedule: Schedule,
-    now: i64,
-    /// Fragments by batch and offset.
-    files: BTreeMap<(u64, u64), (Vec<i64>, Vec<i64>)>,
-    unreadable: Vec<(u64, u64)>,
-    /// Whether writes complete at once.
-    writes: bool,
-    up: bool,
-    waiting: usize,
-    sent: Vec<(i64, Track, i64)>,
-    bases: Vec<i64>,
-    reads: Vec<(i64, u64, u64)>,
-    told: Vec<(i64, PublisherEvent)>,
-    too_slow: bool,
-    end: Option<i64>,
-    most_in_memory: usize,
-}
-
-fn video_air(time: i64) -> i64 {
-    ANCHOR + time * 100 / 9
-}
-
-fn air(track: Track, time: i64) -> i64 {
-    if track == Track::Video { video_air(time) } else { ANCHOR + time * SECOND / AUDIO_RATE }
-}
-
-impl Air {
-    fn new() -> Self {
-        Self {
-            schedule: Schedule::default(),
-            now: ANCHOR - 5 * SECOND,
-            files: BTreeMap::new(),
-            unreadable: Vec::new(),
-            writes: true,
-            up: false,
-            waiting: 0,
-            sent: Vec::new(),
-            bases: Vec::new(),
-            reads: Vec::new(),
-            told: Vec::new(),
-            too_slow: false,
-            end: None,
-            most_in_memory: 0,
-        }
-    }
-
-    /// A batch whose fragments hold these decode times: video at 90 kHz, audio at 48 kHz.
-    fn add(&mut self, batch: u64, fragments: &[(Vec<i64>, Vec<i64>)], end_90k: i64) {
-        let starts: Vec<i64> = fragments
-            .iter()
-            .map(|(video, audio)| {
-                let audio = audio.first().map(|&time| (time * 90_000).div_euclid(AUDIO_RATE));
-                video.first().copied().into_iter().chain(audio).min().unwrap()
-            })
-            .collect();
-        let places = (0..fragments.len()).map(|index| OutputFragment {
-            offset: 1000 + index as u64,
-            len: 10,
-            start_90k: starts[index],
-            end_90k: starts.get(index + 1).copied().unwrap_or(end_90k),
-        });
-        for (index, fragment) in fragments.iter().enumerate() {
-            self.files.insert((batch, 1000 + index as u64), fragment.clone());
-        }
-        self.schedule.add(PublishBatch {
-            batch,
-            clock: AirClock { anchor: UnixMicros(ANCHOR) },
-            path: "output.fmp4".into(),
-            fragments: places.collect(),
-            video: None,
-            audio: None,
-        });
-    }
-
-    /// Seconds `from..to` of 25 pictures a second and of audio as one batch of one-second fragments.
-    fn add_seconds(&mut self, batch: u64, from: i64, to: i64) {
-        let fragments: Vec<_> =
-            (from..to).map(|second| gop(second * 90_000, (second + 1) * 90_000)).collect();
-        self.add(batch, &fragments, to * 90_000);
-    }
-
-    fn link_up(&mut self) {
-        self.up = true;
-        self.schedule.link_up();
-    }
-
-    fn link_down(&mut self) {
-        (self.up, self.waiting) = (false, 0);
-        self.schedule.link_down();
-    }
-
-    fn run_until(&mut self, until: i64) {
-        loop {
-            match self.step() {
-                Some(Some(at)) if at <= until => {
-                    assert!(at > self.now, "it wants to be woken in the past");
-                    self.now = at;
-                }
-                Some(_) => {
-                    self.now = until;
-                    return;
-                }
-                None => return,
-            }
-        }
-    }
-
-    /// Does all that is to be done now; returns the next wake-up, or none when it has ended.
-    fn step(&mut self) -> Option<Option<i64>> {
-        for _ in 0..10_000 {
-            match self.schedule.poll(UnixMicros(self.now)) {
-                Step::Tell(event) => self.told.push((self.now, event)),
-                Step::Read(id, place) => {
-                    let key = (place.batch, place.fragment.offset);
-                    self.reads.push((self.now, key.0, key.1));
-                    let gop = (!self.unreadable.contains(&key)).then(|| read(&self.files[&key]));
-                    self.schedule.read(id, gop);
-                    let in_memory = self.schedule.plan.iter().filter(|planned| planned.holds_media()).count();
-                    self.most_in_memory = self.most_in_memory.max(in_memory);
-                }
-                Step::Count(id, place) => {
-                    let (video, audio) = &self.files[&(place.batch, place.fragment.offset)];
-                    self.schedule.counted(id, Some((video.len() + audio.len()) as u64));
-                }
-                Step::Send { base_90k, departures } => {
-                    assert!(self.up, "sent without a connection");
-                    if self.bases.last() != Some(&base_90k) {
-                        self.bases.push(base_90k);
-                    }
-                    self.waiting = departures.len();
-                    for Departure { sample, .. } in departures {
-                        self.sent.push((self.now, sample.track, sample.time));
-                    }
-                    if self.writes {
-                        self.written();
-                    }
-                }
-                Step::TooSlow => {
-                    self.too_slow = true;
-                    self.link_down();
-                }
-                Step::End => {
-                    self.end = Some(self.now);
-                    return None;
-                }
-                Step::Wait(at) => return Some(at.map(|at| at.0)),
-            }
-        }
-        panic!("it never waits");
-    }
-
-    fn written(&mut self) {
-        let sizes = vec![10; std::mem::take(&mut self.waiting)];
-        self.schedule.written(&sizes, UnixMicros(self.now));
-    }
-
-    /// Batch, sent and missed samples, and seconds after the anchor of each report.
-    fn aired(&self) -> Vec<(u64, u64, u64, i64)> {
-        let aired = self.told.iter().filter_map(|(at, event)| match event {
-            PublisherEvent::BatchAired { batch, sent, missed, .. } => {
-                Some((*batch, *sent, *missed, (at - ANCHOR) / SECOND))
-            }
-            _ => None,
-        });
-        aired.collect()
-    }
-
-    fn times(&self, of: Track) -> Vec<i64> {
-        self.sent.iter().filter(|(_, track, _)| *track == of).map(|(_, _, time)| *time).collect()
-    }
-
-    fn all_times(&self, of: Track) -> Vec<i64> {
-        self.files
-            .values()
-            .flat_map(|(video, audio)| if of == Track::Video { video } else { audio })
-            .copied()
-            .collect()
-    }
-
-    fn assert_on_time(&self) {
-        for (at, track, time) in &self.sent {
-            let late = at - air(*track, *time);
-            assert!((-TOGETHER_US..=1).contains(&late), "{track:?} {time} left {late} µs after its time");
-        }
-    }
-}
-
-/// Pictures every 40 ms and audio access units within `from..to` (90 kHz).
-fn gop(from: i64, to: i64) -> (Vec<i64>, Vec<i64>) {
-    let video = (from..to).step_by(3600).collect();
-    let (first, last) = (from * AUDIO_RATE, to * AUDIO_RATE);
-    let units = (first + 1024 * 90_000 - 1).div_euclid(1024 * 90_000);
-    let audio = (units..).map(|unit| unit * 1024).take_while(|time| time * 90_000 < last).collect();
-    (video, audio)
-}
-
-fn read((video, audio): &(Vec<i64>, Vec<i64>)) -> Gop {
-    let sample = |track, time, timescale| Sample {
-        track,
-        time,
-        timescale,
-        cts_offset: 0,
-        sync: false,
-        data: Bytes::from_static(b"x"),
-    };
-    Gop {
-        video: video.iter().map(|&time| sample(Track::Video, time, 90_000)).collect(),
-        audio: audio.iter().map(|&time| sample(Track::Audio, time, 48_000)).collect(),
-    }
-}
 
 #[test]
 fn every_sample_leaves_once_and_on_time() {
@@ -258,6 +40,40 @@ fn fragments_are_read_a_second_ahead_and_two_are_held() {
 }
 
 #[test]
+fn catching_up_holds_no_more_in_memory() {
+    let mut air = Air::new();
+    air.add_seconds(0, 0, 1);
+    air.link_up();
+    air.run_until(ANCHOR + 5 * SECOND);
+    let fragments: Vec<_> = (4..24).map(|n| gop(n * 22_500, (n + 1) * 22_500)).collect();
+    air.add(1, &fragments, 24 * 22_500);
+    air.run_until(ANCHOR + 10 * SECOND);
+    assert_eq!(air.times(Track::Video), air.all_times(Track::Video));
+    assert!(air.most_in_memory <= 3, "{}", air.most_in_memory);
+}
+
+#[test]
+fn nothing_overtakes_a_fragment_that_is_still_being_read() {
+    let mut air = Air::new();
+    let audio = |from: i64, to: i64| -> Vec<i64> { (from..to).map(|unit| unit * 1024).collect() };
+    // Audio of the first fragment reaches half a second into the second.
+    let (first, second) = ((gop(0, 90_000).0, audio(0, 70)), (gop(90_000, 180_000).0, audio(70, 94)));
+    air.add(0, &[first, second], 180_000);
+    air.link_up();
+    air.run_until(ANCHOR - 1);
+    let Step::Read(id, place) = air.schedule.poll(UnixMicros(ANCHOR)) else { panic!("not read") };
+    assert_eq!(place.fragment.start_90k, 90_000);
+    air.run_until(ANCHOR + SECOND + 200_000);
+    assert_eq!(air.times(Track::Audio), audio(0, 47));
+    let gop = read(&air.files[&(0, 1001)]);
+    air.schedule.read(id, Some(gop));
+    air.run_until(ANCHOR + 5 * SECOND);
+    let times: Vec<i64> = air.sent.iter().map(|(_, track, time)| air::air(*track, *time)).collect();
+    assert!(times.is_sorted());
+    assert_eq!(air.aired(), [(0, 50 + 94, 0, 1)]);
+}
+
+#[test]
 fn tracks_are_merged_across_fragments_and_batches() {
     // Audio of a fragment reaches half a second into the pictures of the next; the last the other way round.
     let audio = |from: i64, to: i64| -> Vec<i64> { (from..to).map(|unit| unit * 1024).collect() };
@@ -268,7 +84,7 @@ fn tracks_are_merged_across_fragments_and_batches() {
     air.link_up();
     air.run_until(ANCHOR + 10 * SECOND);
     air.assert_on_time();
-    let times: Vec<i64> = air.sent.iter().map(|(_, track, time)| super::tests::air(*track, *time)).collect();
+    let times: Vec<i64> = air.sent.iter().map(|(_, track, time)| air::air(*track, *time)).collect();
     assert!(times.is_sorted());
     assert_eq!(air.times(Track::Video), video(0, 100));
     assert_eq!(air.times(Track::Audio), audio(0, 187));
@@ -284,6 +100,19 @@ fn without_a_connection_batches_pass_by_unread() {
     assert_eq!(air.aired(), [(0, 0, 216, 3), (1, 0, 144, 5)]);
     assert_eq!((air.reads.len(), air.sent.len()), (0, 0));
     assert!(air.told.iter().all(|(_, event)| !matches!(event, PublisherEvent::BatchStarted { .. })));
+}
+
+#[test]
+fn a_connection_is_wanted_ten_seconds_before_the_first_sample_and_not_without_one() {
+    let mut air = Air::new();
+    assert!(!air.schedule.wants_link(UnixMicros(ANCHOR)));
+    air.add_seconds(0, 60, 61);
+    air.run_until(ANCHOR);
+    assert_eq!(air.step(), Some(Some(ANCHOR + 50 * SECOND)));
+    assert!(!air.schedule.wants_link(UnixMicros(ANCHOR + 50 * SECOND - 1)));
+    assert!(air.schedule.wants_link(UnixMicros(ANCHOR + 50 * SECOND)));
+    air.run_until(ANCHOR + 70 * SECOND);
+    assert!(!air.schedule.wants_link(UnixMicros(air.now)));
 }
 
 #[test]
@@ -538,7 +367,7 @@ proptest! {
             prop_assert!(air.times(track).is_sorted_by(|a, b| a < b));
         }
         for (at, track, time) in &air.sent {
-            prop_assert!(at - super::tests::air(*track, *time) >= -TOGETHER_US);
+            prop_assert!(at - air::air(*track, *time) >= -TOGETHER_US);
         }
     }
 }

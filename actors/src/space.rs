@@ -1,0 +1,119 @@
+//! Room for media: a quota, and a reserve of the disk that is left to what is already in flight.
+//!
+//! Taking in nothing new while there is still a little room keeps the state writable and lets batches that
+//! are collected go on air; the segments wait in the source's window meanwhile.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
+
+/// Room that is left to batches in flight and the state: this much, or an eighth of a small disk.
+const RESERVE_BYTES: u64 = 128 << 20;
+const RESERVE_PART: u64 = 8;
+
+/// Whether new segments may be stored.
+#[derive(Debug, Default)]
+pub struct Space {
+    folder: PathBuf,
+    /// Bytes that all streams together may take; 0 for no quota.
+    quota_bytes: u64,
+    refusal: RwLock<Option<String>>,
+}
+
+impl Space {
+    /// The room below `folder`, the root of the storage; unknown, and so granted, until it is first measured.
+    #[must_use]
+    pub fn new(folder: PathBuf, quota_bytes: u64) -> Self {
+        Self { folder, quota_bytes, refusal: RwLock::default() }
+    }
+
+    /// Why nothing new may be stored, if it may not.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        self.refusal.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks at the disk; to be called off the arbiters' threads.
+    pub fn measure(&self) {
+        // A disk that cannot be looked at shows its trouble when it is written to.
+        let refusal = self.shortage().unwrap_or_default();
+        *self.refusal.write().unwrap_or_else(PoisonError::into_inner) = refusal;
+    }
+
+    /// Whether the disk itself has no room; one system call.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        self.free_and_reserve().is_ok_and(|(free, reserve)| free < reserve)
+    }
+
+    fn free_and_reserve(&self) -> io::Result<(u64, u64)> {
+        let disk = rustix::fs::statvfs(&self.folder)?;
+        let total = disk.f_blocks.saturating_mul(disk.f_frsize);
+        let reserve = RESERVE_BYTES.min(total / RESERVE_PART);
+        Ok((disk.f_bavail.saturating_mul(disk.f_frsize), reserve))
+    }
+
+    fn shortage(&self) -> io::Result<Option<String>> {
+        let (free, reserve) = self.free_and_reserve()?;
+        if free < reserve {
+            return Ok(Some(format!(
+                "disk full: {} MiB are free and {} MiB are kept for what is in flight; free some space",
+                free >> 20,
+                reserve >> 20
+            )));
+        }
+        if self.quota_bytes == 0 {
+            return Ok(None);
+        }
+        let used = bytes_below(&self.folder)?;
+        Ok((used >= self.quota_bytes).then(|| {
+            format!(
+                "quota reached: {used} of storage.quota_bytes = {} are used; raise it or clean up",
+                self.quota_bytes
+            )
+        }))
+    }
+}
+
+/// Bytes of all files below a folder; what vanishes meanwhile counts nothing.
+fn bytes_below(folder: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                Ok(metadata) => bytes += metadata.len(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_refuses_what_is_new_until_something_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let space = Space::new(folder.path().to_owned(), 100);
+        space.measure();
+        assert_eq!(space.refusal(), None);
+        let file = folder.path().join("a/b");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, [0; 101]).unwrap();
+        space.measure();
+        assert!(space.refusal().unwrap().contains("101 of storage.quota_bytes = 100"));
+        std::fs::remove_file(file).unwrap();
+        space.measure();
+        assert_eq!(space.refusal(), None);
+    }
+}

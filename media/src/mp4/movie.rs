@@ -28,6 +28,8 @@ pub struct Track {
     pub timescale: u32,
     /// What its samples are.
     pub kind: TrackKind,
+    /// Whether an edit list says where presentation begins.
+    pub edit_listed: bool,
     /// Where presentation begins in the media, in the track's timescale: encoder priming in audio, the first
     /// composition offset in video. 0 without an edit list.
     pub edit_media_time: i64,
@@ -159,13 +161,11 @@ fn read_trak(trak: BoxBody<'_>, movie_timescale: u32) -> Result<(Track, BoxBody<
     } else {
         Description { kind: TrackKind::Other { fourcc: handler }, nal_length_size: 4, entries: 0 }
     };
-    let edit = match trak.find(b"edts")? {
-        Some(edts) => match edts.find(b"elst")? {
-            Some(elst) => read_elst(elst)?,
-            None => Edit::default(),
-        },
-        None => Edit::default(),
+    let elst = match trak.find(b"edts")? {
+        Some(edts) => edts.find(b"elst")?,
+        None => None,
     };
+    let edit = elst.map(read_elst).transpose()?.unwrap_or_default();
     let edit_delay = match i64::try_from(edit.empty) {
         Ok(empty) if movie_timescale > 0 => rescale(empty, movie_timescale, timescale),
         Ok(_) => 0,
@@ -175,6 +175,7 @@ fn read_trak(trak: BoxBody<'_>, movie_timescale: u32) -> Result<(Track, BoxBody<
         id,
         timescale,
         kind: description.kind,
+        edit_listed: elst.is_some(),
         edit_media_time: edit.media_time,
         edit_delay,
         priming_samples: gapless::priming_samples(trak),

@@ -167,3 +167,6 @@ async fn blocking<T: Send + 'static>(
         Err(error) => Err(format!("work on the blocking pool ended: {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests;

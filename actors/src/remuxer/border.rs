@@ -17,6 +17,8 @@ use super::pcm::{self, LEAD, Pcm, TRAIL};
 const NEAR: usize = 10;
 /// How far from the border the seam may lie.
 const MAX_SEAM: usize = 4;
+/// Last samples that are not believed: there an encoder that saw the sound stop rings.
+const RINGING: usize = 128;
 /// Of each channel; a few access units may be as good as they can.
 const BITS_PER_SECOND: u64 = 128_000;
 
@@ -54,7 +56,7 @@ pub(super) async fn smooth(
     // Of each half, the first block lacks its predecessor.
     let mut sound = decoded.slice(0, NEAR).with_lead();
     let tail_at = sound.blocks();
-    sound.append(&with_blocks(&decoded.slice(NEAR + 1, 2 * NEAR), config));
+    sound.append(&continued(decoded.slice(NEAR + 1, 2 * NEAR), config));
     let made = sound.encode(config, BITS_PER_SECOND * u64::from(config.channels)).await?;
     let mut replaced = 0;
     if borders.head {
@@ -77,8 +79,10 @@ pub(super) async fn smooth(
     Ok(u32::try_from(replaced).unwrap_or(u32::MAX))
 }
 
-fn with_blocks(sound: &Pcm, config: &AudioConfig) -> Pcm {
-    sound.with_trail(TRAIL * config.frame_samples as usize)
+/// The sound before a border, continued.
+fn continued(mut sound: Pcm, config: &AudioConfig) -> Pcm {
+    sound.resize(sound.len() - RINGING);
+    sound.with_trail(TRAIL * config.frame_samples as usize + RINGING)
 }
 
 /// Whether an access unit that follows one of these may as well follow the other.

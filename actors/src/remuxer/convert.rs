@@ -53,7 +53,14 @@ pub(super) async fn to_slot_parameters(
 fn decode_args(path: &Path, foreign: &Foreign, slot: &AudioMedia) -> Vec<OsString> {
     // The container is named and only a file may be read: no input makes FFmpeg open an address.
     let mut args: Vec<OsString> =
-        ["-protocol_whitelist", "file", "-f", demuxer(foreign.format), "-i"].map(OsString::from).to_vec();
+        ["-protocol_whitelist", "file", "-f", demuxer(foreign.format)].map(OsString::from).to_vec();
+    if foreign.skip_samples > 0 {
+        args.extend(["-flags2", "+skip_manual"].map(OsString::from));
+        if foreign.format == AudioFormat::Mp4 {
+            args.extend(["-ignore_editlist", "1"].map(OsString::from));
+        }
+    }
+    args.push("-i".into());
     args.push(path.into());
     args.extend(["-map", "0:a:0", "-vn", "-sn", "-dn"].map(OsString::from));
     if foreign.skip_samples > 0 {

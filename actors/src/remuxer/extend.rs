@@ -4,17 +4,20 @@
 const LOOK_BACK: usize = 4096;
 /// Coefficients: enough for a chord of a few dozen partials, little enough to take a few milliseconds.
 const ORDER: usize = 192;
+/// Noise that is added, as a part of the sound's level.
+const NOISE: f32 = 0.02;
 /// Below this nothing can be predicted.
 const LEAST: usize = 64;
 
-/// The next `count` samples after `sound`, one channel. Burg's method: its filter is stable, so what is predicted
+/// The next `count` samples after `sound`, one channel. Burg's method with
+/// weights (Swingler 1979): its filter is stable, so what is predicted
 /// dies away and never grows.
 pub(super) fn forward(sound: &[f32], count: usize) -> Vec<f32> {
     let sound = &sound[sound.len().saturating_sub(LOOK_BACK)..];
     if sound.len() < LEAST {
         return vec![0.0; count];
     }
-    let coefficients = burg(sound, ORDER.min(sound.len() / 4));
+    let coefficients = burg(&with_noise(sound), ORDER.min(sound.len() / 4));
     let mut history: Vec<f64> =
         sound[sound.len() - coefficients.len()..].iter().map(|v| f64::from(*v)).collect();
     history.reserve(count);
@@ -36,20 +39,41 @@ pub(super) fn backward(sound: &[f32], count: usize) -> Vec<f32> {
     before
 }
 
+/// The sound with a little noise, so that the filter is one that does not amplify noise: a coder's last access
+/// unit is noisier than those before it, and a filter made for pure tones turns -40 dB there into 0 dB.
+fn with_noise(sound: &[f32]) -> Vec<f32> {
+    let power = sound.iter().map(|v| v * v).sum::<f32>() / sound.len() as f32;
+    // Uniform noise within ±a has a²/3 of power.
+    let most = (power * 3.0).sqrt() * NOISE;
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / 8_388_608.0 - 1.0
+    };
+    sound.iter().map(|v| v + most * next()).collect()
+}
+
 /// Prediction coefficients, the newest sample's first (J. P. Burg 1975; Kay, Modern Spectral Estimation, 7.5).
 fn burg(sound: &[f32], order: usize) -> Vec<f64> {
     let mut ahead: Vec<f64> = sound.iter().map(|v| f64::from(*v)).collect();
     let mut behind = ahead.clone();
     let mut coefficients: Vec<f64> = Vec::with_capacity(order);
+    let mut whole = None;
     for m in 0..order {
         let (f, b) = (&ahead[m + 1..], &behind[m..behind.len() - 1]);
+        let count = f.len() as f64;
         let (mut cross, mut energy) = (0.0, 0.0);
-        for (f, b) in f.iter().zip(b) {
-            cross += f * b;
-            energy += f * f + b * b;
+        for (n, (f, b)) in f.iter().zip(b).enumerate() {
+            // Without weights, a tone's frequency comes out biased by its phase: a chord in a coder's noise is then
+            // predicted to -19 dB over one access unit, with this parabola to -45 dB.
+            let t = (n as f64 + 0.5) / count;
+            let weight = t * (1.0 - t);
+            cross += weight * f * b;
+            energy += weight * (f * f + b * b);
         }
+        let all = *whole.get_or_insert(energy);
         // All is predicted (or all is silence): more coefficients would fit rounding errors.
-        if energy < 1e-12 {
+        if energy <= all * 1e-15 {
             break;
         }
         let reflection = 2.0 * cross / energy;
@@ -88,8 +112,8 @@ mod tests {
     #[test]
     fn a_chord_goes_on_in_both_directions() {
         let sound = chord(5000, 4096);
-        assert!(worst(&forward(&sound, 1024), &chord(9096, 1024)) < 0.01);
-        assert!(worst(&backward(&sound, 1024), &chord(3976, 1024)) < 0.01);
+        assert!(worst(&forward(&sound, 1024), &chord(9096, 1024)) < 0.03);
+        assert!(worst(&backward(&sound, 1024), &chord(3976, 1024)) < 0.03);
     }
 
     #[test]

@@ -45,7 +45,8 @@ pub(super) struct Foreign {
     pub what: String,
     /// Its container.
     pub format: AudioFormat,
-    /// Samples, at its own rate, that FFmpeg does not know to leave out at the start.
+    /// Samples, at its own rate, to leave out at the start. Above 0, FFmpeg must not look for any itself: it would
+    /// find some and not others (in FFmpeg 5.1 none that a fragmented file's edit list tells).
     pub skip_samples: u64,
     /// Priming that is left out, by us or by FFmpeg.
     pub priming_samples: u64,
@@ -58,6 +59,15 @@ impl Foreign {
     fn exact(what: impl Into<String>, format: AudioFormat) -> Received {
         let timing = FitTiming::Exact;
         Received::Other(Self { what: what.into(), format, skip_samples: 0, priming_samples: 0, timing })
+    }
+}
+
+impl Received {
+    fn beginning_at(mut self, samples: u64) -> Self {
+        if let Self::Other(foreign) = &mut self {
+            (foreign.skip_samples, foreign.priming_samples) = (samples, samples);
+        }
+        self
     }
 }
 
@@ -90,20 +100,31 @@ fn read_mp4(bytes: &Bytes, slot: &Slot<'_>) -> Received {
         Err(error) => return Foreign::exact(format!("an MP4 that cannot be copied from: {error}"), format),
     };
     let Some((track, config)) = file.movie.audio() else {
-        return Foreign::exact("an MP4 without an AAC track", format);
+        return Foreign::exact("an MP4 without an AAC track", format).beginning_at(told_of_other(&file));
     };
     // FFmpeg takes the first audio track of any codec; only where it is this one, what is known of it counts.
     let samples = file.samples(track.id);
-    let told = match (track.edit_media_time, track.priming_samples) {
-        (media_time @ 1.., _) => u64::try_from(rescale(media_time, track.timescale, config.sample_rate)).ok(),
-        (_, Some(itunes)) => Some(u64::from(itunes)),
-        _ => track.edit_listed.then_some(0),
+    // A media time of 0 is what muxers write that know of no priming, and those that count it into an empty edit.
+    let told = match track.edit_media_time {
+        media_time @ 1.. => u64::try_from(rescale(media_time, track.timescale, config.sample_rate)).ok(),
+        _ => track.priming_samples.map(u64::from).filter(|itunes| *itunes > 0),
     };
     let sound = samples.iter().fold(0_u64, |sum, sample| sum.saturating_add(u64::from(sample.duration)));
     let sound = rescale(i64::try_from(sound).unwrap_or(i64::MAX), track.timescale, config.sample_rate);
     let units = samples.iter().map(|sample| sample.data.clone()).collect();
     // Empty edits are no silence: they say when the track begins beside others, and the slot begins now.
     decide(units, sound.unsigned_abs(), config, told, format, slot)
+}
+
+/// What the edit list says of a track whose codec has its priming nowhere else; such a track's timescale is its
+/// rate. (Opus tells its pre-skip itself.)
+fn told_of_other(file: &mp4::File) -> u64 {
+    let codecs = [b"mp4a", b".mp3", b"ac-3", b"ec-3"];
+    let track = file.movie.tracks.iter().find(|track| match &track.kind {
+        mp4::TrackKind::Other { fourcc } => codecs.contains(&&fourcc.0),
+        _ => false,
+    });
+    track.map_or(0, |track| u64::try_from(track.edit_media_time).unwrap_or(0))
 }
 
 fn read_adts(bytes: &[u8], format: AudioFormat, slot: &Slot<'_>) -> Received {
@@ -143,13 +164,17 @@ fn decide(
         frame,
     });
     if !same || priming % frame != 0 {
-        // With FFmpeg, a told priming takes care of itself.
-        let skip_samples = if told.is_some() { 0 } else { priming };
         let what = format!(
             "AAC object type {}, {} Hz, {} channels, {priming} samples of priming",
             config.object_type, config.sample_rate, config.channels
         );
-        return Received::Other(Foreign { what, format, skip_samples, priming_samples: priming, timing });
+        return Received::Other(Foreign {
+            what,
+            format,
+            skip_samples: priming,
+            priming_samples: priming,
+            timing,
+        });
     }
     let skipped = usize::try_from(priming / frame).unwrap_or(usize::MAX);
     let data: Vec<Bytes> = units.into_iter().skip(skipped).collect();

@@ -28,8 +28,6 @@ pub struct Track {
     pub timescale: u32,
     /// What its samples are.
     pub kind: TrackKind,
-    /// Whether an edit list says where presentation begins.
-    pub edit_listed: bool,
     /// Where presentation begins in the media, in the track's timescale: encoder priming in audio, the first
     /// composition offset in video. 0 without an edit list.
     pub edit_media_time: i64,
@@ -175,7 +173,6 @@ fn read_trak(trak: BoxBody<'_>, movie_timescale: u32) -> Result<(Track, BoxBody<
         id,
         timescale,
         kind: description.kind,
-        edit_listed: elst.is_some(),
         edit_media_time: edit.media_time,
         edit_delay,
         priming_samples: gapless::priming_samples(trak),

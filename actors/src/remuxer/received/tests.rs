@@ -34,7 +34,10 @@ fn what_was_sent_is_found_again_whatever_comes_before_it() {
 #[test]
 fn priming_that_is_not_whole_access_units_is_converted() {
     let Received::Other(foreign) = decided(103, Some(2112), 200) else { panic!("copied") };
-    assert_eq!((foreign.skip_samples, foreign.priming_samples, foreign.timing), (0, 2112, FitTiming::Exact));
+    assert_eq!(
+        (foreign.skip_samples, foreign.priming_samples, foreign.timing),
+        (2112, 2112, FitTiming::Exact)
+    );
     let Received::Other(foreign) = decided(103, None, 200) else { panic!("copied") };
     assert_eq!((foreign.skip_samples, foreign.timing), (2112, FitTiming::Assumed));
 }

@@ -53,10 +53,15 @@ pub(super) async fn smooth(
     }
     let count = units.len();
     let decoded = pcm::decode(&[&units[..NEAR], &units[count - NEAR..]].concat(), config).await?;
-    // Of each half, the first block lacks its predecessor.
-    let mut sound = decoded.slice(0, NEAR).with_lead();
-    let tail_at = sound.blocks();
-    sound.append(&continued(decoded.slice(NEAR + 1, 2 * NEAR), config));
+    let slot = config.clone();
+    let (sound, tail_at) = super::blocking(move || {
+        // Of each half, the first block lacks its predecessor.
+        let mut sound = decoded.slice(0, NEAR).with_lead();
+        let tail_at = sound.blocks();
+        sound.append(&continued(decoded.slice(NEAR + 1, 2 * NEAR), &slot));
+        Ok((sound, tail_at))
+    })
+    .await?;
     let made = sound.encode(config, BITS_PER_SECOND * u64::from(config.channels)).await?;
     let mut replaced = 0;
     if borders.head {

@@ -29,25 +29,32 @@ pub(super) async fn to_slot_parameters(
     let most = keep as u64 + MOST_SECONDS_OVER * u64::from(config.sample_rate) * sample_len as u64;
     let decoded = ffmpeg::run(decode_args(path, foreign, slot), Vec::new(), keep, most).await?;
     let sound_samples = decoded.total / sample_len as u64;
-    let mut sound = Pcm::from_bytes(&decoded.kept, config);
-    drop(decoded);
+    let (kept, parameters) = (decoded.kept, config.clone());
+    let sound =
+        super::blocking(move || cut(Pcm::from_bytes(&kept, &parameters), frame, slot_samples)).await?;
+    let bytes: u64 = slot.cuts.iter().map(|cut| cut.len).sum();
+    let seconds = slot.duration as f64 / f64::from(config.sample_rate.max(1));
+    let bits_per_second = (bytes as f64 * 8.0 / seconds.max(0.1)).clamp(64_000.0, 512_000.0) as u64;
+    let made = sound.encode(config, bits_per_second).await?;
+    let data: Vec<_> = made.into_iter().skip(LEAD + 1).take(units).collect();
+    let (priming_samples, timing) = (foreign.priming_samples, foreign.timing);
+    Ok(Units { data, sound_samples, priming_samples, timing })
+}
+
+/// The slot's samples, continued at both ends as far as the encoder sees.
+fn cut(sound: Pcm, frame: usize, slot_samples: usize) -> Result<Pcm, String> {
     if sound.len() < LEAST {
         return Err(format!("the processed audio decodes to {} samples", sound.len()));
     }
     let received = sound.len();
-    sound = sound.with_trail((slot_samples + TRAIL * frame).saturating_sub(received).min(TRAIL * frame));
+    let lacking = (slot_samples + TRAIL * frame).saturating_sub(received);
+    let mut sound = sound.with_trail(lacking.min(TRAIL * frame));
     // A block more or less is a resampler's; what is shorter has ended.
     if received + frame < slot_samples {
         sound.fade_from(received);
     }
     sound.resize(slot_samples + TRAIL * frame);
-    let bytes: u64 = slot.cuts.iter().map(|cut| cut.len).sum();
-    let seconds = slot.duration as f64 / f64::from(config.sample_rate.max(1));
-    let bits_per_second = (bytes as f64 * 8.0 / seconds.max(0.1)).clamp(64_000.0, 512_000.0) as u64;
-    let made = sound.with_lead().encode(config, bits_per_second).await?;
-    let data: Vec<_> = made.into_iter().skip(LEAD + 1).take(units).collect();
-    let (priming_samples, timing) = (foreign.priming_samples, foreign.timing);
-    Ok(Units { data, sound_samples, priming_samples, timing })
+    Ok(sound.with_lead())
 }
 
 fn decode_args(path: &Path, foreign: &Foreign, slot: &AudioMedia) -> Vec<OsString> {

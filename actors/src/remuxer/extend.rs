@@ -1,9 +1,9 @@
 //! Sound continued past its end: linear prediction, for what an encoder must see beyond a batch's borders.
 
 /// Samples that the prediction is made from, a channel.
-const LOOK_BACK: usize = 4096;
-/// Coefficients: enough for a chord of a few dozen partials, little enough to take a few milliseconds.
-const ORDER: usize = 192;
+const LOOK_BACK: usize = 6144;
+/// Coefficients: a voice repeats itself after its pitch period, and one of 75 Hz has that many samples at 48 kHz.
+const ORDER: usize = 640;
 /// Noise that is added, as a part of the sound's level.
 const NOISE: f32 = 0.02;
 /// Below this nothing can be predicted.

@@ -115,7 +115,7 @@ fn a_processor_that_encodes_each_batch_by_itself_makes_no_click() {
     if !has_ffmpeg() {
         return;
     }
-    const BATCHES: usize = 4;
+    const BATCHES: usize = 3;
     let mut failed = Vec::new();
     for (name, sound) in [("chord", chord as fn(usize) -> f64), ("voice", voice)] {
         let stream = Stream::new(BATCHES, sound);

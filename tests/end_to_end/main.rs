@@ -14,6 +14,7 @@
 #![allow(clippy::unwrap_used, reason = "all of this is test code, which the lint knows by attribute only")]
 
 #[path = "../support/kit.rs"]
+#[allow(dead_code, reason = "the chaos tests use the rest of the kit")]
 mod kit;
 
 mod bad_input;

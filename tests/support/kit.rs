@@ -15,19 +15,27 @@
 //! | [`time`] | times as text |
 //! | [`air`] | the air clock of a stream, over time |
 //! | [`packets`] | packet lists of media files, as ffprobe sees them |
+//! | [`live`] | a live source with scripted faults |
+//! | [`proxy`] | bytes on their way delayed, throttled, stalled or cut off |
+//! | [`fmp4`] | samples of fragmented MP4 |
+//! | [`content`] | which of the fixture's samples an output carries |
 //! | [`compare`] | whether an output carries a source's packets unaltered |
 //!
 //! Nothing here uses the program's own parsers: what it gets wrong, they would get wrong too.
 
 pub mod air;
 pub mod compare;
+pub mod content;
+pub mod fmp4;
 pub mod hls;
 pub mod http;
+pub mod live;
 pub mod nginx;
 pub mod overdub;
 pub mod packets;
 pub mod process;
 pub mod processor;
+pub mod proxy;
 pub mod rtmp;
 pub mod site;
 pub mod source;

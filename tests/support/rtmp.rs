@@ -4,12 +4,15 @@
 //! `createStream` and `publish` (7.2).
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use overdub_actors::clock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+
+use super::content::{digest, nals};
 
 /// How the server treats a publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub enum Manner {
     Refuse,
     /// Closes the connection at once.
     HangUp,
+    /// Reads no more once media has begun, and keeps the connection.
+    Stall,
 }
 
 /// One message that arrived whole.
@@ -35,6 +40,8 @@ pub struct Message {
     pub arrived_us: i64,
     /// Its first bytes, at most 64.
     pub head: Vec<u8>,
+    /// What stands for the sample in it, as [`super::content::digest`] makes it.
+    pub digest: u64,
 }
 
 impl Message {
@@ -62,32 +69,21 @@ pub struct RtmpPeer {
 impl RtmpPeer {
     /// Starts one on a free port.
     pub async fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
-        let port = listener.local_addr().expect("a bound address").port();
-        let manner = Arc::new(Mutex::new(manner));
-        let messages = Arc::new(Mutex::new(Vec::new()));
-        let (how, sink) = (Arc::clone(&manner), Arc::clone(&messages));
-        let task = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            for connection in 0.. {
-                let Ok((stream, _)) = listener.accept().await else { return };
-                let (how, sink) = (*how.lock().unwrap(), Arc::clone(&sink));
-                connections.spawn(async move {
-                    let session = Session { connection, manner: how, messages: Arc::clone(&sink) };
-                    // Whatever ends a connection, its end is what counts.
-                    let _ = session.run(stream).await;
-                    let arrived_us = clock::now().0;
-                    sink.lock().unwrap().push(Message {
-                        connection,
-                        kind: 0,
-                        timestamp_ms: 0,
-                        arrived_us,
-                        head: Vec::new(),
-                    });
-                });
-            }
-        });
+        let (manner, messages) = (Arc::new(Mutex::new(manner)), Arc::new(Mutex::new(Vec::new())));
+        let (port, task) = listen(0, 0, &manner, &messages).await;
         Self { port, manner, messages, task }
+    }
+
+    /// Ends it and all its connections, as a crash would.
+    pub async fn kill(&mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
+
+    /// Starts it again where it was; connections are counted on.
+    pub async fn revive(&mut self) {
+        let next = self.messages().iter().map(|message| message.connection + 1).max().unwrap_or(0);
+        (_, self.task) = listen(self.port, next, &self.manner, &self.messages).await;
     }
 
     /// Treats publishers so from now on.
@@ -112,9 +108,51 @@ impl Drop for RtmpPeer {
     }
 }
 
+async fn listen(
+    port: u16,
+    first: usize,
+    manner: &Arc<Mutex<Manner>>,
+    messages: &Arc<Mutex<Vec<Message>>>,
+) -> (u16, JoinHandle<()>) {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a free port");
+    let port = listener.local_addr().expect("a bound address").port();
+    let (manner, messages) = (Arc::clone(manner), Arc::clone(messages));
+    let task = tokio::spawn(async move {
+        let mut connections = JoinSet::new();
+        for connection in first.. {
+            let Ok((stream, _)) = listener.accept().await else { return };
+            let (manner, messages) = (Arc::clone(&manner), Arc::clone(&messages));
+            connections.spawn(async move {
+                let session = Session { connection, manner, messages: Arc::clone(&messages) };
+                // Whatever ends a connection, its end is what counts.
+                let _ = session.run(stream).await;
+                let arrived_us = clock::now().0;
+                let (kind, timestamp_ms, head, digest) = (0, 0, Vec::new(), 0);
+                messages.lock().unwrap().push(Message {
+                    connection,
+                    kind,
+                    timestamp_ms,
+                    arrived_us,
+                    head,
+                    digest,
+                });
+            });
+        }
+    });
+    (port, task)
+}
+
+/// FLV E.4.2.1 and E.4.3.1: five bytes stand before a picture of AVC, two before an access unit of AAC.
+fn sample(kind: u8, payload: &[u8]) -> u64 {
+    match kind {
+        9 => digest(&nals(payload.get(5..).unwrap_or_default())),
+        _ => digest(&[payload.get(2..).unwrap_or_default()]),
+    }
+}
+
 struct Session {
     connection: usize,
-    manner: Manner,
+    manner: Arc<Mutex<Manner>>,
     messages: Arc<Mutex<Vec<Message>>>,
 }
 
@@ -130,8 +168,12 @@ struct ChunkStream {
 }
 
 impl Session {
+    fn manner(&self) -> Manner {
+        *self.manner.lock().unwrap()
+    }
+
     async fn run(&self, stream: TcpStream) -> std::io::Result<()> {
-        if self.manner == Manner::HangUp {
+        if self.manner() == Manner::HangUp {
             return Ok(());
         }
         stream.set_nodelay(true)?;
@@ -171,7 +213,11 @@ impl Session {
                 timestamp_ms,
                 arrived_us: clock::now().0,
                 head: payload[..payload.len().min(64)].to_vec(),
+                digest: sample(kind, &payload),
             });
+            while self.manner() == Manner::Stall && matches!(kind, 8 | 9) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
             match kind {
                 1 => chunk_size = u32::from_be_bytes(array(&payload)?) as usize & 0x7FFF_FFFF,
                 20 => self.answer(&mut write, &payload).await?,
@@ -203,7 +249,7 @@ impl Session {
                 string(&mut body, "onStatus");
                 number(&mut body, 0.0);
                 body.push(5);
-                body.extend(match self.manner {
+                body.extend(match self.manner() {
                     Manner::Refuse => status("error", "NetStream.Publish.BadName"),
                     _ => status("status", "NetStream.Publish.Start"),
                 });

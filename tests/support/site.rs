@@ -20,6 +20,10 @@ pub enum Reply {
     Redirect(String),
     /// Nothing, with the connection kept open.
     Silence,
+    /// Status 200 and the body's length; the connection ends after so many bytes of it.
+    Cut(&'static str, usize, Vec<u8>),
+    /// Status 200 and the body, so many bytes a second.
+    Trickle(&'static str, usize, Vec<u8>),
 }
 
 impl Reply {
@@ -146,6 +150,18 @@ async fn serve(
                     stream.write_all(&[b'#'; 65_536]).await?;
                 }
             }
+            Reply::Cut(content_type, sent, body) => {
+                stream.write_all(head_of(content_type, body.len()).as_bytes()).await?;
+                stream.write_all(&body[..sent.min(body.len())]).await?;
+                return Ok(());
+            }
+            Reply::Trickle(content_type, bytes_per_s, body) => {
+                stream.write_all(head_of(content_type, body.len()).as_bytes()).await?;
+                for part in body.chunks(bytes_per_s.div_ceil(10).max(1)) {
+                    stream.write_all(part).await?;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
             Reply::Silence => loop {
                 tokio::time::sleep(Duration::from_secs(3600)).await;
             },
@@ -154,4 +170,8 @@ async fn serve(
             return Ok(());
         }
     }
+}
+
+fn head_of(content_type: &str, length: usize) -> String {
+    format!("HTTP/1.1 200 -\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n")
 }

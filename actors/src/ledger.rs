@@ -177,7 +177,7 @@ impl Ledger {
                 self.fall_back(batch, rendition, FallbackReason::Fault(fault), now, &mut actions);
             }
             Event::BatchRemuxed { batch, rendition, audio_cuts, output, fit } => {
-                self.batch_remuxed(batch, rendition, (audio_cuts, output, fit), now);
+                self.batch_remuxed(batch, rendition, (audio_cuts, output, fit), now, &mut actions);
             }
             Event::RemuxFailed { batch, rendition, no_space: true, .. } => {
                 self.postponed.push((now.plus_micros(POSTPONED_US), Postponed::Remux(batch, rendition)));

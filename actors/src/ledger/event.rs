@@ -204,7 +204,7 @@ pub enum Note {
         /// How many segments.
         segments: usize,
     },
-    /// A processor delivered in time.
+    /// A processor delivered in time, and its audio fits.
     Processed {
         /// The batch.
         batch: u64,

@@ -128,11 +128,6 @@ impl Ledger {
                 record.processed_at = Some(now);
                 record.format = Some(format);
                 record.metadata = metadata.map(|text| shortened(text, MAX_METADATA));
-                let name = record.name.clone();
-                actions.push(Action::Note(Note::Processed { batch: number, rendition: name }));
-                if let Some(totals) = self.rendition_totals(rendition) {
-                    totals.processed += 1;
-                }
             }
             RenditionState::Processed => {}
             _ if record.late_at.is_some() || record.processed_at.is_some() => {}
@@ -189,6 +184,7 @@ impl Ledger {
         rendition: usize,
         (audio_cuts, output, fit): (Vec<Cut>, Vec<OutputFragment>, FitReport),
         now: UnixMicros,
+        actions: &mut Vec<Action>,
     ) {
         self.issued.remuxes.remove(&(number, rendition));
         let Some(record) = self.batch_mut(number).and_then(|batch| batch.renditions.get_mut(rendition))
@@ -198,13 +194,19 @@ impl Ledger {
         if record.state == RenditionState::Remuxed {
             return;
         }
+        let processed = record.state == RenditionState::Processed;
         record.state = RenditionState::Remuxed;
         record.remuxed_at = Some(now);
         record.audio_cuts = audio_cuts;
         record.output = output;
         record.fit = Some(fit);
+        let name = record.name.clone();
         if let Some(totals) = self.rendition_totals(rendition) {
             totals.remuxed += 1;
+            totals.processed += u64::from(processed);
+        }
+        if processed {
+            actions.push(Action::Note(Note::Processed { batch: number, rendition: name }));
         }
     }
 

@@ -9,12 +9,20 @@ use crate::messages::ChildId;
 use crate::requests::{ErrorView, StreamState};
 use crate::settings::StreamSettings;
 
+/// A segment may be lost; so many in a row are a source that does not deliver.
+const LOST_IN_A_ROW: u32 = 3;
+
 /// What is known of the world outside.
 #[derive(Debug)]
 pub(super) struct Condition {
     /// Whether the source was ever reached in this run, and what is wrong with it now.
     pub source_seen: bool,
     pub source_fault: Option<String>,
+    /// Segments lost since one was stored, and why the first was.
+    pub lost_in_a_row: u32,
+    pub loss: Option<String>,
+    /// Why the newest batch could not be demuxed.
+    pub unreadable: Option<String>,
     pub links: BTreeMap<Arc<str>, LinkCondition>,
     pub outputs: BTreeMap<Arc<str>, OutputCondition>,
     /// Why the newest batch of a rendition fell back, if it did.
@@ -46,6 +54,9 @@ impl Condition {
         Self {
             source_seen: false,
             source_fault: None,
+            lost_in_a_row: 0,
+            loss: None,
+            unreadable: None,
             links: links.collect(),
             outputs: outputs.chain(hls).map(|name| (name, OutputCondition::default())).collect(),
             fallbacks: BTreeMap::new(),
@@ -53,6 +64,13 @@ impl Condition {
             reason: None,
             since: clock::now(),
         }
+    }
+
+    /// Why a source that answers gives nothing to air all the same.
+    fn no_media(&self) -> Option<String> {
+        let lost = self.loss.as_ref().filter(|_| self.lost_in_a_row >= LOST_IN_A_ROW);
+        let lost = lost.map(|why| format!("its segments cannot be had: {why}"));
+        lost.or_else(|| self.unreadable.as_ref().map(|why| format!("its media cannot be read: {why}")))
     }
 
     fn degradation(&self) -> Option<String> {
@@ -101,9 +119,10 @@ impl StreamSupervisor {
             Lifecycle::Running => match (&self.condition.source_fault, self.condition.source_seen) {
                 (Some(fault), _) => (StreamState::Waiting, Some(format!("source: {fault}"))),
                 (None, false) => (StreamState::Starting, Some("the source is being reached".to_owned())),
-                (None, true) => match self.condition.degradation() {
-                    Some(reason) => (StreamState::Degraded, Some(reason)),
-                    None => (StreamState::Running, None),
+                (None, true) => match (self.condition.no_media(), self.condition.degradation()) {
+                    (Some(reason), _) => (StreamState::Waiting, Some(format!("source: {reason}"))),
+                    (None, Some(reason)) => (StreamState::Degraded, Some(reason)),
+                    (None, None) => (StreamState::Running, None),
                 },
             },
         }

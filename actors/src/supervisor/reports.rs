@@ -65,6 +65,8 @@ impl StreamSupervisor {
             }
             FetcherEvent::SegmentStored(segment) => {
                 self.condition.source_seen = true;
+                self.condition.lost_in_a_row = 0;
+                self.condition.loss = None;
                 self.metrics.segments.with_label_values(&[self.id()]).inc();
                 self.metrics.segment_bytes.with_label_values(&[self.id()]).inc_by(segment.bytes);
                 tracing::debug!(
@@ -79,6 +81,9 @@ impl StreamSupervisor {
                 self.metrics.lost_segments.with_label_values(&[self.id()]).inc();
                 tracing::warn!(stream = self.id(), media_sequence, duration_us, reason, "segment lost");
                 self.complain(&ChildId::Fetcher, format!("segment {media_sequence} is lost: {reason}"));
+                self.condition.lost_in_a_row += 1;
+                // Later ones are often lost because of the first: it took the time in which they were listed.
+                self.condition.loss.get_or_insert(reason);
                 self.feed(Event::SegmentLost { media_sequence }, ctx);
             }
             FetcherEvent::SourceFailed { reason } => {
@@ -104,6 +109,7 @@ impl StreamSupervisor {
     fn demuxer_said(&mut self, event: DemuxerEvent, ctx: &mut Context<Self>) {
         match event {
             DemuxerEvent::BatchDemuxed { batch, media, carry, leniencies } => {
+                self.condition.unreadable = None;
                 for (kind, count) in leniencies {
                     self.metrics.leniencies.with_label_values(&[self.id(), kind]).inc_by(count);
                     if count > 0 {
@@ -121,6 +127,7 @@ impl StreamSupervisor {
             DemuxerEvent::DemuxFailed { batch, reason } => {
                 tracing::warn!(stream = self.id(), batch, reason, "demuxing failed");
                 self.complain(&ChildId::Demuxer, format!("batch {batch}: {reason}"));
+                self.condition.unreadable = Some(reason.clone());
                 let no_space = self.tree.space.is_disk_full();
                 self.feed(Event::DemuxFailed { batch, detail: reason, no_space }, ctx);
             }

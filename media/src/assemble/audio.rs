@@ -157,9 +157,8 @@ impl AudioTrack {
                 counters.add("audio_steps", 1);
                 pending.duration = u32::try_from(position - pending.time).unwrap_or(1);
             } else {
-                // The batch before has ended and its slot is fixed: this one begins where that ended, and the
-                // step falls between its first two access units instead.
-                time = next;
+                // The batch before has ended, so its last duration can no longer tell; this one's start does.
+                counters.add("audio_steps", 1);
             }
         }
         out.extend(self.pending.take());
@@ -291,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_at_a_batch_border_leaves_no_gap_between_the_slots() {
+    fn a_step_at_a_batch_border_moves_no_access_unit() {
         let mut run = Run::new(AudioCarry::default());
         run.push(Some(0), 0);
         let (_, carry, _) = run.finish();
@@ -300,7 +299,7 @@ mod tests {
             run.push(pts, 0);
         }
         let (times, ..) = run.finish();
-        assert_eq!(times, [(1024, 512), (1536, 1024), (2560, 1024)]);
+        assert_eq!(times, [(512, 1024), (1536, 1024), (2560, 1024)]);
     }
 
     #[test]

@@ -64,9 +64,6 @@ fn only_one(mut streams: Vec<StreamView>) -> Result<StreamView, Problem> {
 struct PipelineStatus {
     is_running: bool,
     stream_id: StreamId,
-    state: StreamState,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
     modules: Modules,
 }
 
@@ -121,7 +118,6 @@ impl From<StreamView> for PipelineStatus {
         };
         Self {
             is_running,
-            state: view.state,
             modules: Modules {
                 stream_fetcher: StreamFetcher {
                     is_running: view.actors.iter().any(|actor| actor.name == "fetcher" && actor.running),
@@ -139,7 +135,6 @@ impl From<StreamView> for PipelineStatus {
                 },
                 stream_publisher: StreamPublisher::from(publisher),
             },
-            reason: view.reason,
             stream_id: view.stream_id,
         }
     }

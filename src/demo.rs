@@ -79,7 +79,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     println!("page       {base}/");
     println!("status     {base}/api/streams/{DEMO_STREAM}");
     println!("play       ffplay {base}/live/{DEMO_STREAM}/index.m3u8");
-    println!("           (or any HLS player; sound tracks: main, Original; it begins in about 15 s)");
+    println!("           (or any HLS player; sound tracks: main, Original; it begins in about 10 s)");
     println!("end        Ctrl-C");
     let served = service.until(signalled()?).await;
     processor_handle.stop(false).await;

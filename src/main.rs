@@ -7,6 +7,8 @@ mod settings;
 mod simulate_source;
 mod telemetry;
 
+use std::process::ExitCode;
+
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
@@ -32,20 +34,37 @@ enum Command {
     CheckConfig(settings::SettingsArgs),
 }
 
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line for people; where in the code it came from helps nobody who mistyped a setting.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 #[actix_web::main]
-async fn main() -> anyhow::Result<()> {
+async fn run(command: Command) -> anyhow::Result<()> {
     // Building any TLS client panics without a provider.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         anyhow::bail!("a TLS provider is installed already");
     }
-    match Cli::parse().command {
+    match command {
         Command::Serve(args) => serve::run(&args).await,
         Command::Demo(args) => demo::run(args).await,
-        Command::Processor(args) => processor::run(args).await,
-        Command::SimulateSource(args) => simulate_source::run(args).await,
+        Command::Processor(args) => {
+            telemetry::init(&settings::Log::default())?;
+            processor::run(args).await
+        }
+        Command::SimulateSource(args) => {
+            telemetry::init(&settings::Log::default())?;
+            simulate_source::run(args).await
+        }
         Command::CheckConfig(args) => {
             let settings = settings::Settings::load(&args).context("the configuration is not valid")?;
-            println!("{}", settings.shown()?);
+            println!("{}\n\nvalid; {}", settings.shown()?, args.source());
             Ok(())
         }
     }

@@ -33,6 +33,17 @@ pub struct SettingsArgs {
     pub log_level: Option<String>,
 }
 
+impl SettingsArgs {
+    /// Which file is read, in words.
+    pub fn source(&self) -> String {
+        match &self.config {
+            Some(file) => format!("read from {}", file.display()),
+            None if Path::new(DEFAULT_FILE).is_file() => format!("read from ./{DEFAULT_FILE}"),
+            None => format!("there is no ./{DEFAULT_FILE}, so these are the defaults and the environment's"),
+        }
+    }
+}
+
 /// All settings (design, section 12).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -194,11 +205,29 @@ impl Settings {
         if let Err(error) = self.log.level.parse::<tracing_subscriber::EnvFilter>() {
             problems.push(format!("log.level = {:?}: {error}", self.log.level));
         }
+        let bare = !self.log.level.contains(['=', ',']);
+        if bare && self.log.level.parse::<tracing::level_filters::LevelFilter>().is_err() {
+            let given = &self.log.level;
+            problems.push(format!(
+                "log.level = {given:?}: must be error, warn, info, debug, trace, off or a filter"
+            ));
+        }
+        if self.auth.tokens.is_empty() && !is_loopback(&self.server.host) {
+            let host = &self.server.host;
+            problems.push(format!(
+                "server.host = {host:?}: any address but 127.0.0.1, ::1 and localhost needs auth.tokens"
+            ));
+        }
         for error in overdub_web::validate_defaults(&self.stream_defaults()) {
             problems.push(format!("stream.{}: {}", snake_case(&error.field), error.message));
         }
         problems
     }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    address.map_or(host == "localhost", |address| address.is_loopback())
 }
 
 fn snake_case(camel: &str) -> String {
@@ -260,8 +289,12 @@ mod tests {
         assert!(error.contains("stream.delay") && error.contains("300"), "{error}");
         let error = load("[server]\nport = \"x\"").unwrap_err();
         assert!(error.contains("server.port"), "{error}");
-        let error = load("[log]\nlevel = \"a=b=c\"").unwrap_err();
-        assert!(error.contains("log.level"), "{error}");
+        for level in ["a=b=c", "loud"] {
+            let error = load(&format!("[log]\nlevel = \"{level}\"")).unwrap_err();
+            assert!(error.contains("log.level"), "{error}");
+        }
+        let error = load("[server]\nhost = \"0.0.0.0\"").unwrap_err();
+        assert!(error.contains("server.host") && error.contains("auth.tokens"), "{error}");
     }
 
     #[test]

@@ -446,15 +446,34 @@ pub enum LinkEvent {
 
 // ---------------------------------------------------------------- remuxer
 
+/// How sure it is where a reply's sound begins, and so that it is in sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FitTiming {
+    /// The container tells it, the format has no priming, or the access units are the ones that were sent.
+    #[default]
+    Exact,
+    /// Nothing tells it; the reply's length and its encoder's convention do.
+    Assumed,
+    /// Nothing tells it and nothing hints at it: taken from the first sample.
+    Unknown,
+}
+
 /// How a batch's slot was filled.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct FitReport {
     /// The slot's length in samples.
     pub slot_samples: u64,
-    /// Samples that came, after priming was removed.
+    /// Samples that came, after priming was removed, at the slot's rate.
     pub received_samples: u64,
-    /// Encoder priming removed, in samples.
+    /// Samples that came too many (cut) or, below 0, too few (silence at the end).
+    pub difference_samples: i64,
+    /// How sure it is where the sound begins.
+    pub timing: FitTiming,
+    /// Access units beside the batch's borders that were encoded anew, so that nothing clicks.
+    pub border_units: u32,
+    /// Encoder priming removed, in samples of what came.
     pub priming_samples: u64,
     /// Whether an FFmpeg child had to convert it.
     pub converted: bool,

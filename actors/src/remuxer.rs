@@ -1,18 +1,35 @@
 //! The remuxer of one rendition: a batch's video beside audio fitted to its slot.
 
+mod border;
 mod convert;
+mod extend;
+mod ffmpeg;
 mod fit;
 mod output;
+mod pcm;
+mod priming;
 mod received;
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use bytes::Bytes;
+use overdub_media::sample::AudioSample;
 
-use crate::clock::UnixMicros;
+use self::border::Borders;
+use self::fit::{Replacement, Slot};
+use self::received::Received;
+use crate::clock::{self, UnixMicros};
 use crate::files::{StreamFiles, rendition_file};
 use crate::ledger::Fill;
-use crate::messages::{BatchMedia, Cut, FitReport, OutputFragment, RemuxerEvent, Reporter};
+use crate::messages::{AudioMedia, BatchMedia, Cut, FitReport, OutputFragment, RemuxerEvent, Reporter};
+
+/// What is left of the time before a slot's air time for filling it with the fallback instead.
+const FALLBACK_MARGIN_US: i64 = 200_000;
+/// Longest that filling a slot that airs later, or has aired, may take.
+const TIME_LIMIT: Duration = Duration::from_secs(40);
 
 /// Command: fill this batch's slot.
 #[derive(Debug, Clone, Message)]
@@ -26,7 +43,7 @@ pub struct RemuxBatch {
     pub media: Arc<BatchMedia>,
     /// Whether the output file is wanted as well.
     pub output_wanted: bool,
-    /// When the slot goes on air. A conversion that would not be done by then is given up.
+    /// When the slot airs: what takes too long fails early enough for the fallback.
     pub ready_by: Option<UnixMicros>,
 }
 
@@ -81,51 +98,29 @@ impl Handler<RemuxBatch> for Remuxer {
 
 async fn remux(files: StreamFiles, rendition: Arc<str>, command: RemuxBatch) -> Result<Remuxed, String> {
     let folder = files.batch(command.batch);
-    let processed = folder.join(rendition_file("processed_audio", &rendition));
-    let converted = folder.join(rendition_file("converted_audio", &rendition));
-    let mut source = None;
-    if let (Fill::Processed, Some(audio)) = (command.fill, &command.media.audio) {
-        let (config, path) = (audio.config.clone(), processed.clone());
-        let received = blocking(move || received::read(&path, &config)).await?;
-        source = Some(match received {
-            received::Received::Same(units) => (units, false),
-            received::Received::Other(why) => {
-                tracing::debug!(
-                    batch = command.batch,
-                    rendition = &*rendition,
-                    why,
-                    "converting processed audio"
-                );
-                convert::to_slot_parameters(&processed, &converted, audio, command.ready_by).await?;
-                let config = audio.config.clone();
-                let units = blocking(move || {
-                    let read = received::read(&converted, &config);
-                    // Only the fitted audio is kept.
-                    let _ = std::fs::remove_file(&converted);
-                    read
-                })
-                .await?;
-                match units {
-                    received::Received::Same(units) => (units, true),
-                    received::Received::Other(why) => {
-                        return Err(format!("converted audio still differs: {why}"));
-                    }
-                }
-            }
-        });
+    let audio = command.media.audio.clone().filter(|_| command.fill != Fill::Nothing);
+    let mut filled = None;
+    if let Some(audio) = audio {
+        let path = folder.join("audio.fmp4");
+        let (samples, audio) = blocking(move || Ok((fit::read_slot(&path, &audio)?, audio))).await?;
+        let mut processed = None;
+        if command.fill == Fill::Processed {
+            let path = folder.join(rendition_file("processed_audio", &rendition));
+            let work = process(path, &samples, &audio, command.batch, &rendition);
+            let limited = tokio::time::timeout(time_left(command.ready_by), work).await;
+            processed = Some(limited.unwrap_or_else(|_| Err("it took until the slot airs".to_owned()))?);
+        }
+        filled = Some((samples, audio, processed));
     }
     blocking(move || {
         let mut remuxed = Remuxed::default();
         let mut samples = Vec::new();
-        if let Some(audio) = &command.media.audio
-            && command.fill != Fill::Nothing
-        {
-            let fitted = fit::fill_slot(&folder, audio, command.fill, source)?;
+        if let Some((mut slot, audio, processed)) = filled {
+            remuxed.fit = fit::fill_slot(&mut slot, &audio, command.fill, processed)?;
             let path = folder.join(rendition_file("fitted_audio", &rendition));
-            let written = output::write_fitted(path, audio, &fitted.samples)?;
+            let written = output::write_fitted(path, &audio, &slot)?;
             (remuxed.audio_cuts, remuxed.audio_init_len) = written;
-            remuxed.fit = fitted.report;
-            samples = fitted.samples;
+            samples = slot;
         }
         if command.output_wanted {
             let path = folder.join(rendition_file("output", &rendition));
@@ -136,6 +131,52 @@ async fn remux(files: StreamFiles, rendition: Arc<str>, command: RemuxBatch) -> 
     .await
 }
 
+fn time_left(ready_by: Option<UnixMicros>) -> Duration {
+    ready_by.map_or(TIME_LIMIT, |at| {
+        let left_us = at.micros_since(clock::now()).saturating_sub(FALLBACK_MARGIN_US).max(0);
+        TIME_LIMIT.min(Duration::from_micros(left_us.unsigned_abs()))
+    })
+}
+
+/// What a processor sent, with the slot's parameters, from the sound's first sample on.
+async fn process(
+    path: PathBuf,
+    samples: &[AudioSample],
+    audio: &AudioMedia,
+    batch: u64,
+    rendition: &str,
+) -> Result<Replacement, String> {
+    let (config, units) = (audio.config.clone(), audio.access_units);
+    let (reply, first) = (path.clone(), samples.first().map(|sample| sample.data.clone()));
+    let received =
+        blocking(move || received::read(&reply, &Slot { config: &config, first: first.as_ref(), units }))
+            .await?;
+    let mut units = match received {
+        Received::Same(units) => units,
+        Received::Other(foreign) => {
+            tracing::debug!(batch, rendition, what = foreign.what, "converting processed audio");
+            let units = convert::to_slot_parameters(&path, &foreign, audio).await?;
+            return Ok(Replacement { units, converted: true, border_units: 0 });
+        }
+    };
+    let goes_on = units.sound_samples > audio.duration;
+    units.data.truncate(samples.len());
+    let original: Vec<Bytes> = samples.iter().map(|sample| sample.data.clone()).collect();
+    let borders = Borders::needed(&units.data, &original, goes_on);
+    let border_units =
+        border::smooth(&mut units.data, borders, &audio.config).await.unwrap_or_else(|error| {
+            // The sound is there; at worst it clicks at the border.
+            tracing::warn!(
+                batch,
+                rendition,
+                error,
+                "the batch's borders are left as the processor made them"
+            );
+            0
+        });
+    Ok(Replacement { units, converted: false, border_units })
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
@@ -144,3 +185,6 @@ async fn blocking<T: Send + 'static>(
         Err(error) => Err(format!("work on the blocking pool ended: {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests;

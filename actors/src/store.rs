@@ -3,10 +3,15 @@
 //! One tree holds the streams, one their ledgers (`{id}/header`, `{id}/batch/{number}`). Values are JSON, so
 //! that a person can read what a machine left behind. A transition is one sled batch.
 
+mod writer;
+
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use writer::{Write, Writer};
 
 use crate::ledger::{BatchRecord, Changes, Header};
 use crate::settings::{StreamId, StreamSettings};
@@ -28,6 +33,9 @@ pub enum StoreError {
         /// Why.
         source: serde_json::Error,
     },
+    /// The thread that writes could not.
+    #[error("state cannot be written: {0}")]
+    Writer(String),
     /// The folder could not be made or moved.
     #[error("state folder {}: {source}", path.display())]
     Folder {
@@ -56,6 +64,7 @@ pub struct Store {
     db: sled::Db,
     streams: sled::Tree,
     ledgers: sled::Tree,
+    writer: Arc<Writer>,
 }
 
 impl Store {
@@ -94,11 +103,13 @@ impl Store {
         };
         let streams = db.open_tree("streams")?;
         let ledgers = db.open_tree("ledgers")?;
-        Ok((Self { db, streams, ledgers }, warnings))
+        let writer = Arc::new(Writer::start(db.clone(), streams.clone(), ledgers.clone())?);
+        Ok((Self { db, streams, ledgers, writer }, warnings))
     }
 
     /// All stored streams. One that cannot be read is left out and reported beside the others.
     pub fn streams(&self) -> Result<(Vec<StoredStream>, Vec<StoreError>), StoreError> {
+        self.writer.settle();
         let (mut streams, mut damaged) = (Vec::new(), Vec::new());
         for entry in self.streams.iter() {
             let (key, value) = entry?;
@@ -113,23 +124,17 @@ impl Store {
     /// Writes a stream; call [`Store::flush`] before acting on it.
     pub fn put_stream(&self, stream: &StoredStream) -> Result<(), StoreError> {
         let key = stream.settings.stream_id.as_str();
-        self.streams.insert(key, encode(key, stream)?)?;
-        Ok(())
+        self.writer.write(&stream.settings.stream_id, Write::Stream(encode(key, stream)?))
     }
 
     /// Forgets a stream and its ledger.
     pub fn remove_stream(&self, id: &StreamId) -> Result<(), StoreError> {
-        self.streams.remove(id.as_str())?;
-        let mut batch = sled::Batch::default();
-        for key in self.ledgers.scan_prefix(format!("{id}/")).keys() {
-            batch.remove(key?);
-        }
-        self.ledgers.apply_batch(batch)?;
-        Ok(())
+        self.writer.write(id, Write::Removal)
     }
 
     /// A stream's ledger; empty for a new one.
     pub fn ledger(&self, id: &StreamId) -> Result<(Header, Vec<BatchRecord>), StoreError> {
+        self.writer.settle();
         let header = match self.ledgers.get(header_key(id))? {
             Some(value) => decode(header_key(id).as_bytes(), &value)?,
             None => Header::default(),
@@ -146,6 +151,7 @@ impl Store {
     /// neither mix with new ones nor are met again at each start. Without its header a ledger begins anew, but
     /// its numbers go on: all of its records are set aside.
     pub fn salvage_ledger(&self, id: &StreamId) -> Result<(Header, Vec<BatchRecord>), StoreError> {
+        self.writer.settle();
         let header = match self.ledgers.get(header_key(id))? {
             Some(value) => decode::<Header>(header_key(id).as_bytes(), &value),
             None => Ok(Header::default()),
@@ -181,7 +187,8 @@ impl Store {
         })
     }
 
-    /// Writes one transition of a stream's ledger, whole or not at all.
+    /// Hands over one transition of a stream's ledger, written whole or not at all. Fails if one before could not
+    /// be written.
     pub fn commit(&self, id: &StreamId, changes: &Changes) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
         if let Some(header) = &changes.header {
@@ -195,14 +202,12 @@ impl Store {
         for number in &changes.forgotten {
             batch.remove(batch_key(id, *number).as_bytes());
         }
-        self.ledgers.apply_batch(batch)?;
-        Ok(())
+        self.writer.write(id, Write::Ledger(batch))
     }
 
     /// Waits until everything written is on disk.
     pub async fn flush(&self) -> Result<(), StoreError> {
-        self.db.flush_async().await?;
-        Ok(())
+        self.writer.flush().await
     }
 }
 
@@ -282,6 +287,26 @@ mod tests {
         assert_eq!(store.ledger(&id("a-b")).unwrap().1.len(), 1);
     }
 
+    #[tokio::test]
+    async fn hundreds_of_streams_flush_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(&folder.path().join("state")).unwrap();
+        let transitions = (0..200).map(|stream| {
+            let store = store.clone();
+            async move {
+                let id = id(&format!("s{stream}"));
+                for number in 0..10 {
+                    store.commit(&id, &Changes { batches: vec![record(number)], ..Changes::default() })?;
+                    store.flush().await?;
+                }
+                Ok::<_, StoreError>(store.ledger(&id)?.1.len())
+            }
+        });
+        let all = futures_util::future::join_all(transitions);
+        let counts = tokio::time::timeout(std::time::Duration::from_secs(60), all).await.unwrap();
+        assert!(counts.into_iter().all(|count| count.unwrap() == 10));
+    }
+
     #[test]
     fn damaged_state_is_set_aside_and_said() {
         let folder = tempfile::tempdir().unwrap();
@@ -290,6 +315,7 @@ mod tests {
             let (store, _) = Store::open(&state).unwrap();
             let changes = Changes { batches: (0..50).map(record).collect(), ..Changes::default() };
             store.commit(&id("a"), &changes).unwrap();
+            store.writer.settle();
             store.db.flush().unwrap();
         }
         // The newest snapshot is the one read; where none was written yet, a torn one takes its place.
@@ -317,6 +343,7 @@ mod tests {
         store
             .commit(&id("a"), &Changes { header: Some(header.clone()), batches, ..Changes::default() })
             .unwrap();
+        store.writer.settle();
         store.ledgers.insert(batch_key(&id("a"), 1), b"{".as_slice()).unwrap();
         assert!(matches!(store.ledger(&id("a")), Err(StoreError::Record { .. })));
         let (read, batches) = store.salvage_ledger(&id("a")).unwrap();
@@ -330,6 +357,7 @@ mod tests {
         let (store, _) = Store::open(&folder.path().join("state")).unwrap();
         let last = BatchRecord { hls_sequence: 40, hls_segments: 2, ..record(9) };
         store.commit(&id("a"), &Changes { batches: vec![record(8), last], ..Changes::default() }).unwrap();
+        store.writer.settle();
         store.ledgers.insert(header_key(&id("a")), b"{".as_slice()).unwrap();
         let (header, batches) = store.salvage_ledger(&id("a")).unwrap();
         assert_eq!((header.open_batch, header.hls_sequence, batches.len()), (10, 42, 0));

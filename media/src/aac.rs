@@ -5,11 +5,14 @@
 //! | [`adts`] | frames out of a pushed byte stream |
 //! | [`config`] | AudioSpecificConfig |
 //! | [`silence`] | access units that decode to silence |
+//! | [`window`] | what an access unit says of its window |
 
 pub mod adts;
 pub mod config;
 pub mod silence;
+pub mod window;
 
 pub use adts::{AdtsFrame, AdtsReader};
 pub use config::{AacParams, UnsupportedAac};
 pub use silence::silent_access_unit;
+pub use window::{Window, window};

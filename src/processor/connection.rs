@@ -39,6 +39,12 @@ struct Finished {
     result: Result<Done, Refusal>,
 }
 
+/// What a fragment is called in the log.
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+}
+
 /// The argument of `fragment:data`. The fragment goes back as it came, to the byte.
 #[derive(Deserialize)]
 struct Data<'a> {
@@ -73,7 +79,8 @@ pub async fn serve(session: Session, messages: AggregatedMessageStream, worker: 
         job_bytes: 0,
     };
     if let Err(error) = connection.run(messages).await {
-        tracing::info!(reason = %format!("{error:#}"), "client gone");
+        tracing::info!("client gone");
+        tracing::debug!(reason = %format!("{error:#}"), "how it went");
     }
     // Already closed, most often.
     let _ = timeout(WRITE_TIMEOUT, session.close(None)).await;
@@ -197,6 +204,11 @@ impl Connection {
 
     async fn reply(&mut self, finished: Finished) -> anyhow::Result<()> {
         let Finished { namespace, fragment, size, result } = finished;
+        let id = serde_json::from_str::<Named>(fragment.get()).map(|named| named.id).unwrap_or_default();
+        match &result {
+            Ok(_) => tracing::info!(fragment = id, bytes = size, "processed"),
+            Err(refusal) => tracing::warn!(fragment = id, bytes = size, error = refusal.error, "refused"),
+        }
         self.job_bytes -= size;
         match result {
             Ok(Done { audio, metadata }) => {

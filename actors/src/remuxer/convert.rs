@@ -1,68 +1,94 @@
-//! Processed audio of any other form to the slot's parameters, by one bounded FFmpeg child.
+//! Processed audio of any other form to the slot's parameters: FFmpeg decodes, the sound is cut to the slot, and
+//! FFmpeg encodes. One child at a time: between them lies the one place where the sound's length is known exactly,
+//! and where it can be continued beyond the batch's borders (see `border`).
 
+use std::ffi::OsString;
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
 
-use tokio::process::Command;
+use super::ffmpeg;
+use super::pcm::{LEAD, Pcm, TRAIL};
+use super::received::{Foreign, Units};
+use crate::messages::{AudioFormat, AudioMedia};
 
-use crate::clock::{self, UnixMicros};
-use crate::messages::AudioMedia;
+/// A reply this much longer than the slot is no longer counted.
+const MOST_SECONDS_OVER: u64 = 600;
+/// Fewer samples than this make no sound.
+const LEAST: usize = 64;
 
-/// A batch's audio is at most a few minutes long; an FFmpeg that takes longer than this hangs.
-const TIME_LIMIT: Duration = Duration::from_secs(20);
-/// What is left of the time before a slot's air time for filling it with the fallback instead.
-const FALLBACK_MARGIN_US: i64 = 200_000;
-/// What a processor's audio may be: as what was sniffed, so that no playlist in disguise makes FFmpeg open
-/// other files or addresses.
-const FORMATS: &str = "mov,mpegts,aac,wav,mp3,ogg,flac";
-/// What is kept of an FFmpeg's complaints.
-const MAX_STDERR: usize = 400;
-
-/// Decodes `from` and encodes it as AAC with the slot's rate and channels into `to`, an MP4 whose edit list
-/// tells the encoder's priming. Gives up in time for the fallback where the slot airs `ready_by` then.
+/// Decodes what lies at `path` and encodes exactly the slot's access units.
 pub(super) async fn to_slot_parameters(
-    from: &Path,
-    to: &Path,
+    path: &Path,
+    foreign: &Foreign,
     slot: &AudioMedia,
-    ready_by: Option<UnixMicros>,
-) -> Result<(), String> {
-    let left = ready_by.map_or(TIME_LIMIT, |at| {
-        let left_us = at.micros_since(clock::now()).saturating_sub(FALLBACK_MARGIN_US).max(0);
-        TIME_LIMIT.min(Duration::from_micros(left_us.unsigned_abs()))
-    });
-    if left.is_zero() {
-        return Err("no time is left to convert the processed audio before it airs".to_owned());
-    }
+) -> Result<Units, String> {
+    let config = &slot.config;
+    let (frame, units) = (config.frame_samples as usize, slot.access_units as usize);
+    let slot_samples = frame * units;
+    let sample_len = usize::from(config.channels) * 2;
+    let keep = (slot_samples + TRAIL * frame) * sample_len;
+    let most = keep as u64 + MOST_SECONDS_OVER * u64::from(config.sample_rate) * sample_len as u64;
+    let decoded = ffmpeg::run(decode_args(path, foreign, slot), Vec::new(), keep, most).await?;
+    let sound_samples = decoded.total / sample_len as u64;
+    let (kept, parameters) = (decoded.kept, config.clone());
+    let sound =
+        super::blocking(move || cut(Pcm::from_bytes(&kept, &parameters), frame, slot_samples)).await?;
     let bytes: u64 = slot.cuts.iter().map(|cut| cut.len).sum();
-    let seconds = slot.duration as f64 / f64::from(slot.config.sample_rate.max(1));
+    let seconds = slot.duration as f64 / f64::from(config.sample_rate.max(1));
     let bits_per_second = (bytes as f64 * 8.0 / seconds.max(0.1)).clamp(64_000.0, 512_000.0) as u64;
-    let child = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-y", "-protocol_whitelist", "file"])
-        .args(["-format_whitelist", FORMATS, "-i"])
-        .arg(from)
-        .args(["-map", "0:a:0", "-vn", "-c:a", "aac", "-ac"])
-        .arg(slot.config.channels.to_string())
-        .arg("-ar")
-        .arg(slot.config.sample_rate.to_string())
-        .arg("-b:a")
-        .arg(bits_per_second.to_string())
-        .args(["-f", "mp4"])
-        .arg(to)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| format!("ffmpeg, needed to convert the processed audio, does not start: {error}"))?;
-    let output = tokio::time::timeout(left, child.wait_with_output())
-        .await
-        .map_err(|_| format!("ffmpeg did not convert the processed audio within {} ms", left.as_millis()))?
-        .map_err(|error| format!("ffmpeg: {error}"))?;
-    if output.status.success() {
-        return Ok(());
+    let made = sound.encode(config, bits_per_second).await?;
+    let data: Vec<_> = made.into_iter().skip(LEAD + 1).take(units).collect();
+    let (priming_samples, timing) = (foreign.priming_samples, foreign.timing);
+    Ok(Units { data, sound_samples, priming_samples, timing })
+}
+
+/// The slot's samples, continued at both ends as far as the encoder sees.
+fn cut(sound: Pcm, frame: usize, slot_samples: usize) -> Result<Pcm, String> {
+    if sound.len() < LEAST {
+        return Err(format!("the processed audio decodes to {} samples", sound.len()));
     }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    let tail: String = complaint.trim().chars().rev().take(MAX_STDERR).collect();
-    Err(format!("ffmpeg could not convert the processed audio: {}", tail.chars().rev().collect::<String>()))
+    let received = sound.len();
+    let lacking = (slot_samples + TRAIL * frame).saturating_sub(received);
+    let mut sound = sound.with_trail(lacking.min(TRAIL * frame));
+    // A block more or less is a resampler's; what is shorter has ended.
+    if received + frame < slot_samples {
+        sound.fade_from(received);
+    }
+    sound.resize(slot_samples + TRAIL * frame);
+    Ok(sound.with_lead())
+}
+
+fn decode_args(path: &Path, foreign: &Foreign, slot: &AudioMedia) -> Vec<OsString> {
+    // The container is named and only a file may be read: no input makes FFmpeg open an address.
+    let mut args: Vec<OsString> =
+        ["-protocol_whitelist", "file", "-f", demuxer(foreign.format)].map(OsString::from).to_vec();
+    if foreign.skip_samples > 0 {
+        args.extend(["-flags2", "+skip_manual"].map(OsString::from));
+        if foreign.format == AudioFormat::Mp4 {
+            args.extend(["-ignore_editlist", "1"].map(OsString::from));
+        }
+    }
+    args.push("-i".into());
+    args.push(path.into());
+    args.extend(["-map", "0:a:0", "-vn", "-sn", "-dn"].map(OsString::from));
+    if foreign.skip_samples > 0 {
+        let trim = format!("atrim=start_sample={},asetpts=N/SR/TB", foreign.skip_samples);
+        args.extend(["-af".into(), trim.into()]);
+    }
+    let (rate, channels) = (slot.config.sample_rate.to_string(), slot.config.channels.to_string());
+    args.extend(
+        ["-ar", &rate, "-ac", &channels, "-c:a", "pcm_s16le", "-f", "s16le", "pipe:1"].map(OsString::from),
+    );
+    args
+}
+
+fn demuxer(format: AudioFormat) -> &'static str {
+    match format {
+        AudioFormat::Mp4 => "mov",
+        AudioFormat::MpegTs => "mpegts",
+        AudioFormat::Adts => "aac",
+        AudioFormat::Wav => "wav",
+        AudioFormat::Mp3 => "mp3",
+        AudioFormat::Ogg => "ogg",
+        AudioFormat::Flac => "flac",
+    }
 }

@@ -5,40 +5,64 @@ use std::path::Path;
 use bytes::Bytes;
 use overdub_media::aac;
 use overdub_media::mp4;
-use overdub_media::sample::AudioSample;
+use overdub_media::sample::{AudioConfig, AudioSample};
 
 use super::received::Units;
 use crate::ledger::Fill;
 use crate::messages::{AudioMedia, FitReport};
 
-/// A slot's samples on the output timeline.
-pub(super) struct Fitted {
-    pub samples: Vec<AudioSample>,
-    pub report: FitReport,
+/// What a reply must fill.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot<'a> {
+    pub config: &'a AudioConfig,
+    /// The original's first access unit.
+    pub first: Option<&'a Bytes>,
+    /// Access units.
+    pub units: u32,
 }
 
-/// Fills the slot that `audio.fmp4` in `folder` describes.
+impl Slot<'_> {
+    /// Length in samples.
+    pub fn samples(&self) -> u32 {
+        self.units.saturating_mul(self.config.frame_samples)
+    }
+}
+
+/// Processed audio with the slot's parameters.
+pub(super) struct Replacement {
+    pub units: Units,
+    pub converted: bool,
+    pub border_units: u32,
+}
+
+/// Fills the slot whose original access units these are.
 pub(super) fn fill_slot(
-    folder: &Path,
+    samples: &mut [AudioSample],
     audio: &AudioMedia,
     fill: Fill,
-    processed: Option<(Units, bool)>,
-) -> Result<Fitted, String> {
-    let mut samples = read_slot(&folder.join("audio.fmp4"), audio)?;
-    let frame = u64::from(audio.config.frame_samples);
-    let mut report = FitReport { slot_samples: samples.len() as u64 * frame, ..FitReport::default() };
-    report.received_samples = report.slot_samples;
+    processed: Option<Replacement>,
+) -> Result<FitReport, String> {
+    let slot_samples = samples.len() as u64 * u64::from(audio.config.frame_samples);
+    let mut report = FitReport { slot_samples, received_samples: slot_samples, ..FitReport::default() };
     match (fill, processed) {
-        (Fill::Processed, Some((units, converted))) => {
-            report.received_samples = units.data.len() as u64 * frame;
+        (Fill::Processed, Some(replacement)) => {
+            let units = replacement.units;
+            report.received_samples = units.sound_samples;
+            report.difference_samples = difference(units.sound_samples, slot_samples);
             report.priming_samples = units.priming_samples;
-            report.converted = converted;
-            replace(&mut samples, units.data, || silence(audio))?;
+            report.timing = units.timing;
+            report.converted = replacement.converted;
+            report.border_units = replacement.border_units;
+            replace(samples, units.data, || silence(audio))?;
         }
-        (Fill::Silence, _) => replace(&mut samples, Vec::new(), || silence(audio))?,
+        (Fill::Silence, _) => replace(samples, Vec::new(), || silence(audio))?,
         _ => {}
     }
-    Ok(Fitted { samples, report })
+    Ok(report)
+}
+
+fn difference(received: u64, slot: u64) -> i64 {
+    i64::try_from(i128::from(received) - i128::from(slot)).unwrap_or(i64::MAX)
 }
 
 /// Puts `units` into the slot one by one from its start; what lacks at the end is silent, what is over is cut.
@@ -66,7 +90,7 @@ fn silence(audio: &AudioMedia) -> Result<Bytes, String> {
 }
 
 /// The original's access units, moved from zero to their place on the output timeline.
-fn read_slot(path: &Path, audio: &AudioMedia) -> Result<Vec<AudioSample>, String> {
+pub(super) fn read_slot(path: &Path, audio: &AudioMedia) -> Result<Vec<AudioSample>, String> {
     let bytes =
         std::fs::read(path).map(Bytes::from).map_err(|error| format!("{}: {error}", path.display()))?;
     let file = mp4::read_file(&bytes).map_err(|error| format!("{}: {error}", path.display()))?;

@@ -90,7 +90,7 @@ impl StreamSupervisor {
 
     fn judged(&self) -> (StreamState, Option<String>) {
         match &self.lifecycle {
-            Lifecycle::Stopped => (StreamState::Stopped, Some("not wanted to run".to_owned())),
+            Lifecycle::Stopped => (StreamState::Stopped, Some("stopped on request".to_owned())),
             Lifecycle::Ended => {
                 (StreamState::Ended, Some("the source has ended and all has aired".to_owned()))
             }

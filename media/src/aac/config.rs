@@ -59,6 +59,39 @@ impl AacParams {
         })
     }
 
+    /// The parameters that an ADTS header needs to say what `config` says, whatever its bytes are; `None` where
+    /// a header cannot say it.
+    #[must_use]
+    pub fn like(config: &AudioConfig) -> Option<Self> {
+        let rate_index = SAMPLE_RATES.iter().position(|rate| *rate == config.sample_rate)?;
+        let channel_config = match config.channels {
+            channels @ 1..=6 => channels,
+            8 => 7,
+            _ => return None,
+        };
+        let fits = matches!(config.object_type, 1..=4) && config.frame_samples == FRAME_SAMPLES;
+        let rate_index = u8::try_from(rate_index).ok()?;
+        fits.then_some(Self { object_type: config.object_type, rate_index, channel_config })
+    }
+
+    /// The ADTS header (1.A.2.2) of an access unit of so many bytes; `None` where its length has no room.
+    #[must_use]
+    pub fn adts_header(self, payload_len: usize) -> Option<[u8; 7]> {
+        let len = u16::try_from(payload_len + 7).ok().filter(|len| *len < 1 << 13)?;
+        let [high, low] = len.to_be_bytes();
+        Some([
+            0xff,
+            // MPEG-4, no CRC.
+            0xf1,
+            (self.object_type - 1) << 6 | self.rate_index << 2 | self.channel_config >> 2,
+            (self.channel_config & 3) << 6 | high >> 3,
+            high << 5 | low >> 3,
+            // adts_buffer_fullness 0x7ff: variable rate.
+            low << 5 | 0x1f,
+            0xfc,
+        ])
+    }
+
     /// The parameters that made `config`, if it was made here.
     #[must_use]
     pub fn of(config: &AudioConfig) -> Option<Self> {
@@ -83,5 +116,29 @@ mod tests {
         assert_eq!(mono_44k.config().unwrap().audio_specific_config.as_ref(), [0x12, 0x08]);
         assert_eq!(AacParams::of(&mono_44k.config().unwrap()), Some(mono_44k));
         assert_eq!(AacParams { channel_config: 0, ..mono_44k }.config(), Err(UnsupportedAac::ChannelLayout));
+    }
+
+    #[test]
+    fn a_written_header_is_read_back() {
+        let params = AacParams { object_type: 2, rate_index: 4, channel_config: 7 };
+        let config = AudioConfig {
+            audio_specific_config: Bytes::from_static(b"another form"),
+            ..params.config().unwrap()
+        };
+        assert_eq!(AacParams::like(&config), Some(params));
+        assert_eq!(AacParams::like(&AudioConfig { frame_samples: 960, ..config.clone() }), None);
+        assert_eq!(AacParams::like(&AudioConfig { sample_rate: 12_345, ..config }), None);
+        let mut bytes = Vec::new();
+        let sizes = [3, 255, 256, 2047, 8184];
+        for size in sizes {
+            bytes.extend(params.adts_header(size).unwrap());
+            bytes.extend(vec![0; size]);
+        }
+        assert_eq!(params.adts_header(8185), None);
+        let (mut reader, mut counters, mut frames) = Default::default();
+        crate::aac::AdtsReader::push(&mut reader, &bytes, &mut counters, &mut frames);
+        reader.finish(&mut counters, &mut frames);
+        assert_eq!(frames.iter().map(|frame| frame.data.len()).collect::<Vec<_>>(), sizes);
+        assert!(frames.iter().all(|frame| frame.params == params));
     }
 }

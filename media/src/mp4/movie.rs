@@ -159,13 +159,11 @@ fn read_trak(trak: BoxBody<'_>, movie_timescale: u32) -> Result<(Track, BoxBody<
     } else {
         Description { kind: TrackKind::Other { fourcc: handler }, nal_length_size: 4, entries: 0 }
     };
-    let edit = match trak.find(b"edts")? {
-        Some(edts) => match edts.find(b"elst")? {
-            Some(elst) => read_elst(elst)?,
-            None => Edit::default(),
-        },
-        None => Edit::default(),
+    let elst = match trak.find(b"edts")? {
+        Some(edts) => edts.find(b"elst")?,
+        None => None,
     };
+    let edit = elst.map(read_elst).transpose()?.unwrap_or_default();
     let edit_delay = match i64::try_from(edit.empty) {
         Ok(empty) if movie_timescale > 0 => rescale(empty, movie_timescale, timescale),
         Ok(_) => 0,

@@ -119,7 +119,14 @@ pub(crate) async fn delete(shared: web::Data<Shared>, request: HttpRequest) -> R
     let id = id_in_path(&request)?;
     let purge = Query::read(&request, &["purge"])?.flag("purge")?;
     shared.registry.delete(DeleteStream { id: id.clone(), purge }).await?;
-    Ok(Done::answer(id, if purge { "has been deleted with its files" } else { "has been deleted" }))
+    Ok(Done::answer(
+        id,
+        if purge {
+            "has been deleted with its files"
+        } else {
+            "has been deleted; its files stay in the storage folder"
+        },
+    ))
 }
 
 /// `POST /api/streams/{id}/start`

@@ -112,7 +112,7 @@ impl Link {
         self.state = State::Waiting(Instant::now() + wait);
         let reason = error.to_string();
         if self.reported.as_ref() != Some(&reason) {
-            tracing::warn!(target_url = %self.target.shown, %reason, "output is down");
+            tracing::debug!(target_url = %self.target.shown, %reason, "output is down");
             self.reported = Some(reason.clone());
             self.reporter.tell(PublisherEvent::OutputDown { reason });
         }
@@ -158,7 +158,7 @@ impl Link {
     }
 
     fn opened(&mut self, published: Published) {
-        tracing::info!(target_url = %self.target.shown, "output is up");
+        tracing::debug!(target_url = %self.target.shown, "output is up");
         let muxer = Muxer::new(published.stream_id);
         self.state = State::Open(Box::new(Open { published, muxer, since: Instant::now(), writing: None }));
         self.reported = None;

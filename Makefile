@@ -9,7 +9,7 @@ PEERS := tests/support/socketio
 # Dependencies are those of the committed Cargo.lock.
 LOCKED := --locked
 
-.PHONY: help build demo lint fmt clippy deny test check fixtures setup-media setup-peers setup-deny
+.PHONY: help build demo lint fmt clippy deny test chaos check fixtures setup-media setup-peers setup-deny
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -46,6 +46,16 @@ test: setup-media setup-peers ## all tests, end-to-end ones against real peers t
 	else \
 	    set -x; $(CARGO) test $(LOCKED) --workspace; \
 	fi
+
+chaos: setup-media setup-peers ## faults as long as the promises speak of; a table of what was promised and measured
+	@rm -rf target/chaos target/chaos.md; failed=0; \
+	if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	    OVERDUB_CHAOS=long $(CARGO) nextest run $(LOCKED) --profile chaos -p overdub --test chaos --run-ignored all || failed=1; \
+	else \
+	    OVERDUB_CHAOS=long $(CARGO) test $(LOCKED) -p overdub --test chaos -- --include-ignored --test-threads=2 || failed=1; \
+	fi; \
+	{ echo '| fault | promised | measured | verdict |'; echo '| --- | --- | --- | --- |'; cat target/chaos/*.row; } | tee target/chaos.md; \
+	exit $$failed
 
 fixtures: ## makes fixtures/ again (other bytes with another ffmpeg)
 	fixtures/make.sh

@@ -100,7 +100,8 @@ impl Default for LinkLimits {
             connect: Duration::from_secs(10),
             stall: Duration::from_secs(20),
             backoff_min: Duration::from_millis(500),
-            backoff_max: Duration::from_secs(10),
+            // A processor that is back is to have the next batch, and batches may be as short as 2 s.
+            backoff_max: Duration::from_secs(3),
         }
     }
 }

@@ -18,8 +18,10 @@
 #[allow(dead_code, reason = "the end-to-end tests use the rest of the kit")]
 mod kit;
 
+mod disk;
 mod processor;
 mod rtmp;
 mod scene;
+mod service;
 mod source;
 mod table;

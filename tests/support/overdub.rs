@@ -22,11 +22,16 @@ pub struct Overdub {
 impl Overdub {
     /// Starts it on a free port with its storage in `folder`; a second start there goes on with it.
     pub async fn start(folder: &Path) -> Result<Self> {
+        Self::start_with(folder, &[]).await
+    }
+
+    /// The same with settings in its environment, e.g. `OVERDUB__SUPERVISION__FAILED_RETRY`.
+    pub async fn start_with(folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let storage = folder.join("storage");
         let mut command = Command::new(env!("CARGO_BIN_EXE_overdub"));
         command.args(["serve", "--host", "127.0.0.1", "--port", "0", "--storage"]).arg(&storage);
         // A folder of its own, so that no config.toml of the source tree is read.
-        command.current_dir(folder);
+        command.current_dir(folder).envs(settings.iter().copied());
         let mut process = Process::start("overdub", command, &folder.join("overdub.log"))?;
         let base = process.line_after("listening on ", Duration::from_secs(20)).await.trim().to_owned();
         Ok(Self { base, storage, process })

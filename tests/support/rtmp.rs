@@ -9,7 +9,7 @@ use std::time::Duration;
 use overdub_actors::clock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::content::{digest, nals};
@@ -114,7 +114,12 @@ async fn listen(
     manner: &Arc<Mutex<Manner>>,
     messages: &Arc<Mutex<Vec<Message>>>,
 ) -> (u16, JoinHandle<()>) {
-    let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a free port");
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an option");
+    // Small, so that a server that does not read is soon noticed by who writes, as a real one's is.
+    socket.set_recv_buffer_size(32 << 10).expect("an option");
+    socket.bind((std::net::Ipv4Addr::LOCALHOST, port).into()).expect("a free port");
+    let listener = socket.listen(64).expect("a listener");
     let port = listener.local_addr().expect("a bound address").port();
     let (manner, messages) = (Arc::clone(manner), Arc::clone(messages));
     let task = tokio::spawn(async move {

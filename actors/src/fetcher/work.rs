@@ -75,6 +75,7 @@ impl Pulse {
 #[derive(Debug, Default)]
 struct Retry {
     tries: u32,
+    /// When the first one began.
     since: Option<Instant>,
     /// Not to be tried before.
     not_before: Option<Instant>,
@@ -177,7 +178,8 @@ impl Work {
             self.advanced_at = now;
             self.clear(Trouble::Stalled);
         } else if now - self.advanced_at >= patience {
-            let reason = format!("source's playlist has brought nothing new for {} s", patience.as_secs());
+            let reason =
+                format!("source's playlist has brought nothing new for {} s", patience.as_secs_f32());
             self.fail(Trouble::Stalled, reason);
         }
         observed.advanced
@@ -210,7 +212,9 @@ impl Work {
         if let Some(reason) = self.space.refusal() {
             return self.wait_for_storage(reason);
         }
-        let total = try_limit(self.target());
+        let began = Instant::now();
+        let since_first = self.retry.since.map_or(Duration::ZERO, |since| began - since);
+        let total = try_limit(self.target(), since_first);
         let accepted = self.retry.partial_len;
         let result =
             self.downloader.fetch(&mut self.http, base, wanted, &self.directory, total, accepted).await;
@@ -226,7 +230,7 @@ impl Work {
             }
             Err(error @ DownloadError::Storage(_)) => self.wait_for_storage(error.to_string()),
             Err(error) if error.is_final() => self.lose(&error.to_string()),
-            Err(error) => self.retry_or_lose(&error, due),
+            Err(error) => self.retry_or_lose(&error, began, due),
         }
     }
 
@@ -238,9 +242,9 @@ impl Work {
         self.fail(Trouble::Storage, reason);
     }
 
-    fn retry_or_lose(&mut self, error: &DownloadError, due: Instant) {
+    fn retry_or_lose(&mut self, error: &DownloadError, began: Instant, due: Instant) {
         let now = Instant::now();
-        let since = *self.retry.since.get_or_insert(now);
+        let since = *self.retry.since.get_or_insert(began);
         if self.retry.tries == 0 {
             self.retry.polled = false;
         }

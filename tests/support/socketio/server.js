@@ -59,6 +59,8 @@ function transform(data, form, duration) {
   }).finally(done);
 }
 
+const hungUp = new Set();
+
 async function perform(socket, fragment, data, step) {
   const audio = step.as ? await transform(data, step.as, fragment.duration) : data;
   if (step.after_ms) await new Promise((resolve) => setTimeout(resolve, step.after_ms));
@@ -75,7 +77,9 @@ async function perform(socket, fragment, data, step) {
         fragment: { ...fragment, id: "nobody-999999", streamId: "nobody", batchNumber: 999999, sequenceNumber: 999999 },
         data: audio,
       });
-    case "disconnect":
+    case "disconnect": // once; what is sent again is echoed
+      if (hungUp.has(fragment.batchNumber)) return socket.emit("fragment:processed", { fragment, data: audio });
+      hungUp.add(fragment.batchNumber);
       return socket.disconnect(true);
   }
 }

@@ -14,7 +14,10 @@ pub struct Sample {
 }
 
 /// The boxes of `data`: type, position of the box, and its body.
-fn boxes(data: &[u8]) -> Result<Vec<([u8; 4], usize, &[u8])>> {
+/// A box: its type, where it begins, its content.
+type Found<'a> = ([u8; 4], usize, &'a [u8]);
+
+fn boxes(data: &[u8]) -> Result<Vec<Found<'_>>> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(head) = data.get(at..at + 8) {

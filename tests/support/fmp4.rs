@@ -13,8 +13,11 @@ pub struct Sample {
     pub data: Vec<u8>,
 }
 
+/// A box: type, position, body.
+type Found<'a> = ([u8; 4], usize, &'a [u8]);
+
 /// The boxes of `data`: type, position of the box, and its body.
-fn boxes(data: &[u8]) -> Result<Vec<([u8; 4], usize, &[u8])>> {
+fn boxes(data: &[u8]) -> Result<Vec<Found<'_>>> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(head) = data.get(at..at + 8) {

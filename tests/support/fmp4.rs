@@ -13,10 +13,10 @@ pub struct Sample {
     pub data: Vec<u8>,
 }
 
-/// The boxes of `data`: type, position of the box, and its body.
-/// A box: its type, where it begins, its content.
+/// A box: type, position, body.
 type Found<'a> = ([u8; 4], usize, &'a [u8]);
 
+/// The boxes of `data`: type, position of the box, and its body.
 fn boxes(data: &[u8]) -> Result<Vec<Found<'_>>> {
     let mut found = Vec::new();
     let mut at = 0;

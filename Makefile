@@ -6,23 +6,43 @@ SHELL := /bin/bash
 CARGO ?= cargo
 DENY_VERSION := 0.20.2
 PEERS := tests/support/socketio
+UI := web/ui
+UI_SOURCES := $(shell find $(UI)/src $(UI)/build -type f) $(addprefix $(UI)/,index.html package.json tsconfig.json vite.config.ts)
+NPM := $(shell command -v npm)
 # Dependencies are those of the committed Cargo.lock.
 LOCKED := --locked
 
-.PHONY: help build demo lint fmt clippy deny test chaos check fixtures setup-media setup-peers setup-deny
+.PHONY: help build demo page lint fmt clippy deny page-lint test page-test chaos check fixtures setup-media setup-peers setup-deny
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-build: ## the release binary, target/release/overdub
+build: page ## the release binary, target/release/overdub
 	$(CARGO) build --release $(LOCKED)
 
 demo: setup-media build ## a live source, a processor that changes the sound, and the result to watch
 	target/release/overdub demo
 
+# Without npm the program serves a plain page.
+ifdef NPM
+page: $(UI)/dist/.built ## the page, as the program embeds it
+else
+page:
+	@echo "npm is missing, so the program will serve a plain page: install Node 20 or later for the other"
+endif
+
+$(UI)/dist/.built: $(UI)/node_modules/.package-lock.json $(UI_SOURCES)
+	npm run --prefix $(UI) --silent build
+	@touch $@
+
+$(UI)/node_modules/.package-lock.json: $(UI)/package-lock.json
+	@echo "installing what the page is built with"
+	npm ci --prefix $(UI) --ignore-scripts --no-audit --no-fund
+	@touch $@
+
 check: lint test ## what CI runs
 
-lint: fmt clippy deny ## formatting, clippy, licences and sources of dependencies
+lint: page-lint fmt clippy deny ## formatting, clippy, types of the page, licences and sources of dependencies
 
 fmt:
 	$(CARGO) fmt --all --check
@@ -40,7 +60,14 @@ deny: setup-deny
 	    echo "advisories not checked: no way to github.com (OVERDUB_ADVISORIES=1 insists)"; \
 	fi
 
-test: setup-media setup-peers ## all tests, end-to-end ones against real peers too
+page-lint: $(if $(NPM),$(UI)/node_modules/.package-lock.json)
+	$(if $(NPM),npm run --prefix $(UI) --silent lint,@echo "npm is missing: the page is not checked")
+
+page-test: page setup-peers
+	npm run --prefix $(UI) --silent test
+	npm run --prefix $(UI) --silent browser
+
+test: setup-media setup-peers page page-test ## all tests, end-to-end ones against real peers too
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    set -x; $(CARGO) nextest run $(LOCKED) --workspace; \
 	else \
@@ -63,8 +90,8 @@ fixtures: ## makes fixtures/ again (other bytes with another ffmpeg)
 setup-media: ## ffmpeg
 	@.ci/apt-install ffmpeg=ffmpeg ffprobe=ffmpeg
 
-setup-peers: setup-media ## what the end-to-end tests talk to: nginx with RTMP, npm's socket.io
-	@.ci/apt-install nginx=nginx-light /usr/lib/nginx/modules/ngx_rtmp_module.so=libnginx-mod-rtmp
+setup-peers: setup-media ## what the end-to-end tests talk to: nginx with RTMP, npm's socket.io, chromium
+	@.ci/apt-install nginx=nginx-light /usr/lib/nginx/modules/ngx_rtmp_module.so=libnginx-mod-rtmp chromium=chromium
 	@if [[ -f $(PEERS)/package-lock.json && $(PEERS)/package-lock.json -nt $(PEERS)/node_modules/.package-lock.json ]]; then \
 	    command -v npm >/dev/null || { echo "npm is missing: install Node 20 or later" >&2; exit 1; }; \
 	    echo "installing the npm peers of the tests"; \

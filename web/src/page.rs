@@ -1,4 +1,7 @@
-//! `/`: a plain page without scripts that lists the streams and says where the API is.
+//! `/plain`: a page without scripts that lists the streams and says where the API is. `/` is the [`built`] page,
+//! or this one in a program that was built without.
+
+pub(crate) mod built;
 
 use std::fmt::Write as _;
 
@@ -31,7 +34,9 @@ code { font-size: .9em; }
 <h1>Overdub</h1>
 ";
 
-const FOOT: &str = "<h2>API</h2>
+const FOOT: &str = "<p>The page with all there is to see and to do is built by <code>make</code>, which needs Node 20 or later;
+this one is shown without it, and at <code>/plain</code>.</p>
+<h2>API</h2>
 <table>
 <tr><td><code>POST /api/streams</code></td><td>create a stream and start it</td></tr>
 <tr><td><code><a href=\"/api/streams\">GET /api/streams</a></code></td><td>all streams</td></tr>
@@ -47,7 +52,7 @@ const FOOT: &str = "<h2>API</h2>
 </html>
 ";
 
-/// `GET /`
+/// `GET /plain`
 pub(crate) async fn show(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
     let tokens = &shared.settings.auth_tokens;
     let header = request.headers().get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes);

@@ -55,7 +55,9 @@ pub fn configure(
                 .service(readable("/metrics").route(get_or_head().to(metrics::show)))
                 .service(readable("/healthz").route(get_or_head().to(health::health)))
                 .service(readable("/readyz").route(get_or_head().to(health::ready)))
-                .service(readable("/").route(get_or_head().to(page::show)))
+                .service(readable("/").route(get_or_head().to(page::built::show)))
+                .service(readable("/assets/{name}").route(get_or_head().to(page::built::asset)))
+                .service(readable("/plain").route(get_or_head().to(page::show)))
                 .default_service(web::to(unknown_path)),
         );
     })

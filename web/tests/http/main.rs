@@ -5,6 +5,7 @@
 mod client;
 mod fake;
 mod live;
+mod page;
 mod pipeline;
 mod safety;
 mod streams;

@@ -50,7 +50,8 @@ async fn with_tokens_viewers_and_probes_need_none_and_the_page_tells_nothing() {
     service.get("/live/news/index.m3u8").await.problem(404);
     assert_eq!(service.fake.asked(), ["live news index.m3u8"]);
     assert!(!service.get("/").await.text().contains("news"));
-    let page = service.raw("GET / HTTP/1.1\nAuthorization: Bearer secret", b"").await;
+    assert!(!service.get("/plain").await.text().contains("news"));
+    let page = service.raw("GET /plain HTTP/1.1\nAuthorization: Bearer secret", b"").await;
     assert!(page.text().contains("/api/streams/news"));
 }
 

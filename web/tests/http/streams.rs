@@ -1,4 +1,4 @@
-//! `/api/streams`, health, metrics, page.
+//! `/api/streams`, health, metrics.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ async fn no_answer_shows_a_secret_that_was_given() {
         created,
         service.get("/api/streams/news").await,
         service.get("/api/streams").await,
-        service.get("/").await,
+        service.get("/plain").await,
     ] {
         assert!(answer.status < 300 && !answer.text().contains("hunter2"), "{}", answer.text());
     }
@@ -178,20 +178,6 @@ async fn metrics_show_what_is_registered_and_count_requests_by_pattern() {
     assert!(text.contains(count), "{text}");
     assert!(text.contains("{method=\"GET\",route=\"none\",status=\"404\"} 3"), "{text}");
     assert!(text.contains("{method=\"other\",route=\"/healthz\",status=\"405\"} 3"), "{text}");
-}
-
-#[actix_rt::test]
-async fn the_page_lists_streams_and_lets_nothing_be_injected() {
-    let service = Service::impatient();
-    service.fake.add("news", |view| view.reason = Some("<script>alert(1)</script>".to_owned()));
-    let page = service.get("/").await;
-    assert!(page.header("content-type").unwrap().starts_with("text/html"));
-    assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
-    assert!(page.text().contains("href=\"/live/news/index.m3u8\""));
-    assert!(!page.text().contains("<script>"));
-    assert!(page.text().contains("&lt;script&gt;"));
-    service.fake.set_mood(Mood::Mute);
-    assert_eq!(service.get("/").await.status, 200);
 }
 
 #[actix_rt::test]

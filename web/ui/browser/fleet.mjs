@@ -1,0 +1,106 @@
+// Many streams, long histories and a connection that breaks, against the stand-in of the service (dev/server.mjs).
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { inBrowser, picture, until } from "./kit.mjs";
+
+const BATCHES = 1000;
+const LINES = 10_000;
+const TOKEN = "let-me-in";
+
+async function serve(port) {
+  const server = spawn(process.execPath, [new URL("../dev/server.mjs", import.meta.url).pathname, String(port)], {
+    env: { ...process.env, BATCHES: String(BATCHES), LINES: String(LINES), TOKEN },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [line] = await once(server.stdout.setEncoding("utf8"), "data");
+  return { server, base: /http:\S+/.exec(line)[0] };
+}
+
+/** Scrolls the box from end to end and gives the frames a second and how many rows there ever were. */
+const scroll = (page, box, row) =>
+  page.evaluate(
+    async ([box, row]) => {
+      const element = document.querySelector(box);
+      const began = performance.now();
+      let [frames, most] = [0, 0];
+      const seen = new Set();
+      for (let part = 0; part <= 1; part += 1 / 60) {
+        element.scrollTop = element.scrollHeight * part;
+        await new Promise(requestAnimationFrame);
+        frames += 1;
+        const rows = element.querySelectorAll(row);
+        most = Math.max(most, rows.length);
+        if (rows.length > 0) seen.add(rows[0].textContent);
+      }
+      return { fps: Math.round((frames * 1000) / (performance.now() - began)), most, seen: seen.size };
+    },
+    [box, row],
+  );
+
+let running = await serve(0);
+const { base } = running;
+try {
+  await inBrowser(async (page, errors) => {
+    // A token is asked for, refused when wrong, and kept for the tab.
+    await page.goto(base);
+    await page.locator("[name=token]").fill("wrong");
+    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByText("This token is not accepted").waitFor();
+    await page.locator("[name=token]").fill(TOKEN);
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: /^7 of 52 streams need attention$/ }).waitFor();
+    await page.reload();
+    await page.getByRole("heading", { name: /streams need attention/ }).waitFor();
+    assert.equal(await page.evaluate(() => localStorage.length), 0, "nothing is stored for longer than the tab");
+
+    // Worst first, each with its reason.
+    const states = await page.locator("tr.stream").evaluateAll((rows) => rows.map((row) => row.dataset.state));
+    assert.deepEqual(states.slice(0, 7), ["failed", "failed", "waiting", "waiting", "degraded", "degraded", "degraded"]);
+    assert.equal(await page.locator(".group-attention .reason").count(), 7);
+    await picture(page, "fleet");
+
+    // By keyboard alone: search, find, open.
+    await page.keyboard.press("/");
+    await page.keyboard.type("connection refused no source");
+    await until(page, () => document.querySelectorAll("tr.stream").length === 2);
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.getByText("Is the URL right, is the server up").waitFor();
+
+    // A thousand batches and ten thousand lines: only what is seen is in the document.
+    await page.goto(`${base}/#/streams/court-wien/batches`);
+    for (let pages = 0; pages < 2; pages += 1) await page.getByRole("button", { name: "Load older" }).click();
+    await page.getByRole("heading", { name: /^1,0\d\d batches$/ }).waitFor();
+    const batches = await scroll(page, ".waterfall-rows", ".wf-row");
+    assert.ok(batches.most < 100 && batches.seen > 50, JSON.stringify(batches));
+    await page.locator(".waterfall-rows").focus();
+    await page.keyboard.press("Home");
+    await page.keyboard.press("ArrowDown");
+    await page.getByRole("heading", { name: /^Batch \d+$/ }).waitFor();
+    await page.goto(`${base}/#/streams/court-wien/log`);
+    await page.getByText("All", { exact: true }).click();
+    await until(page, (least) => Number(/([\d,]+) lines/.exec(document.body.innerText)?.[1].replace(",", "")) >= least, LINES);
+    const lines = await scroll(page, ".log-rows", ".log-line");
+    assert.ok(lines.most < 100 && lines.seen > 50, JSON.stringify(lines));
+    await page.getByLabel("Search the log").fill("deadline");
+    await page.locator(".log-line mark").first().waitFor();
+    console.log(`${BATCHES} batches scroll at ${batches.fps}, ${LINES} log lines at ${lines.fps} frames a second`);
+
+    // The connection breaks: it says so, and heals with what is true then.
+    await page.goto(`${base}/#/`);
+    running.server.kill("SIGKILL");
+    await once(running.server, "exit");
+    await page.getByText("Connection lost.").waitFor();
+    await page.getByText("What is shown may be old").waitFor();
+    await picture(page, "lost", ["phone", "desktop"]);
+    errors.splice(0, errors.length, ...errors.filter((error) => !/ERR_CONNECTION|WebSocket/.test(error)));
+    running = await serve(Number(new URL(base).port));
+    await page.getByText("Connection lost.").waitFor({ state: "detached" });
+    await page.getByRole("heading", { name: /streams need attention/ }).waitFor();
+    errors.splice(0, errors.length, ...errors.filter((error) => !/ERR_CONNECTION|WebSocket/.test(error)));
+  });
+} finally {
+  running.server.kill("SIGKILL");
+}

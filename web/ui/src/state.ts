@@ -1,0 +1,98 @@
+// What the page knows: signals that views read, and the fleet's connection.
+
+import { computed, signal } from "@preact/signals";
+import { api, whenUnauthorized } from "./api/client";
+import { Events, type Link } from "./api/events";
+import { storeToken } from "./api/token";
+import type { ServerEvent, Session } from "./api/types";
+import { applyToFleet, type Fleet } from "./model/fleet";
+
+/** Events are taken in together this often, so that a busy fleet costs a few renderings a second. */
+const FLUSH_MS = 100;
+
+export const session = signal<Session | undefined>(undefined);
+export const fleet = signal<Fleet>(new Map());
+/** Whether a snapshot has come since the page was opened. */
+export const fleetKnown = signal(false);
+export const fleetLink = signal<Link>({ state: "connecting" });
+export const tokenWanted = signal<string | undefined>(undefined);
+/** The time, once a second while the page is seen. */
+export const now = signal(Date.now());
+export const mayChange = computed(() => session.value?.access !== "read");
+
+/** Gathers events and hands them on together. */
+export function gather(take: (events: ServerEvent[]) => void): (event: ServerEvent) => void {
+  let waiting: ServerEvent[] = [];
+  return (event) => {
+    waiting.push(event);
+    if (waiting.length > 1) return;
+    setTimeout(() => {
+      const events = waiting;
+      waiting = [];
+      take(events);
+    }, FLUSH_MS);
+  };
+}
+
+let events: Events | undefined;
+
+function connect(): void {
+  events?.close();
+  events = new Events({
+    logs: "off",
+    onLink: (link) => {
+      fleetLink.value = link;
+      // Browsers do not say why a socket was refused; the session does.
+      if (link.state === "lost" && !fleetKnown.value) void refreshSession();
+    },
+    onEvent: gather((batch) => {
+      fleet.value = applyToFleet(fleet.value, batch);
+      if (batch.some((event) => event.type === "snapshot")) fleetKnown.value = true;
+    }),
+  });
+}
+
+export const retryNow = (): void => events?.retry();
+
+async function refreshSession(): Promise<void> {
+  try {
+    session.value = await api.session();
+    if (session.value.access === "none") tokenWanted.value ??= "";
+  } catch {
+    // The banner tells that the service cannot be reached.
+  }
+}
+
+/** Takes the token if the service accepts it; says what is wrong otherwise. */
+export async function signIn(token: string): Promise<string | undefined> {
+  storeToken(token);
+  try {
+    const answer = await api.session();
+    if (answer.access === "none") {
+      storeToken(null);
+      return "This token is not accepted";
+    }
+    session.value = answer;
+    tokenWanted.value = undefined;
+    connect();
+    return undefined;
+  } catch {
+    return "The service cannot be reached; try again";
+  }
+}
+
+export function signOut(): void {
+  storeToken(null);
+  location.reload();
+}
+
+export async function begin(): Promise<void> {
+  whenUnauthorized(() => {
+    tokenWanted.value ??= "The token is no longer accepted";
+  });
+  setInterval(() => {
+    if (document.visibilityState === "visible") now.value = Date.now();
+  }, 1000);
+  await refreshSession();
+  if (session.value?.access !== "none") connect();
+}

@@ -12,5 +12,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 700,
   },
-  server: { proxy: { "/api": { target: "http://127.0.0.1:3000", ws: true }, "/live": "http://127.0.0.1:3000" } },
+  server: {
+    proxy: { "/api": { target: "http://127.0.0.1:3000", ws: true }, "/live": "http://127.0.0.1:3000" },
+  },
 });

@@ -25,7 +25,7 @@ async fn the_page_runs_no_script_but_its_own_and_says_how_it_is_built_where_it_i
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
     let text = page.text();
-    let Some(script) = script_of(&text) else {
+    let Some(script) = script_of(text) else {
         assert!(text.contains("is built by <code>make</code>"), "{text}");
         eprintln!("skipped: the page has not been built (make page)");
         return;
@@ -44,7 +44,7 @@ async fn the_page_comes_packed_to_those_who_unpack_and_only_once() {
     let service = Service::start();
     let page = service.get("/").await;
     let text = page.text();
-    let Some(script) = script_of(&text) else {
+    let Some(script) = script_of(text) else {
         eprintln!("skipped: the page has not been built (make page)");
         return;
     };

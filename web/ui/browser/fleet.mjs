@@ -6,34 +6,55 @@ import { inBrowser, picture, until } from "./kit.mjs";
 
 const BATCHES = 1000;
 const LINES = 10_000;
+// Twice what a quiet machine takes at most: without virtual rows it is hundreds.
+const FRAME_MS = 40;
 const TOKEN = "let-me-in";
 
 async function serve(port) {
-  const server = spawn(process.execPath, [new URL("../dev/server.mjs", import.meta.url).pathname, String(port)], {
-    env: { ...process.env, BATCHES: String(BATCHES), LINES: String(LINES), TOKEN },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const server = spawn(
+    process.execPath,
+    [new URL("../dev/server.mjs", import.meta.url).pathname, String(port)],
+    {
+      env: { ...process.env, BATCHES: String(BATCHES), LINES: String(LINES), TOKEN },
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   const [line] = await once(server.stdout.setEncoding("utf8"), "data");
   return { server, base: /http:\S+/.exec(line)[0] };
 }
 
-/** Scrolls the box from end to end and gives the frames a second and how many rows there ever were. */
-const scroll = (page, box, row) =>
+/** Processor time of the page's main thread so far, which a busy machine does not stretch. */
+async function threadMs(devtools) {
+  const { metrics } = await devtools.send("Performance.getMetrics");
+  return metrics.find(({ name }) => name === "ThreadTime").value * 1000;
+}
+
+/** Scrolls through the box as fast as a hand does: main thread's time a frame, most rows at once, how many different ones. */
+async function scroll(page, box, row) {
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send("Performance.enable", { timeDomain: "threadTicks" });
+  const before = await threadMs(devtools);
+  const found = await scrollThrough(page, box, row);
+  return { ...found, msAFrame: (await threadMs(devtools)) / found.frames - before / found.frames };
+}
+
+const scrollThrough = (page, box, row) =>
   page.evaluate(
     async ([box, row]) => {
       const element = document.querySelector(box);
-      const began = performance.now();
       let [frames, most] = [0, 0];
       const seen = new Set();
-      for (let part = 0; part <= 1; part += 1 / 60) {
-        element.scrollTop = element.scrollHeight * part;
+      element.scrollTop = 0;
+      while (frames < 90) {
+        element.scrollTop += 120;
         await new Promise(requestAnimationFrame);
         frames += 1;
         const rows = element.querySelectorAll(row);
         most = Math.max(most, rows.length);
         if (rows.length > 0) seen.add(rows[0].textContent);
       }
-      return { fps: Math.round((frames * 1000) / (performance.now() - began)), most, seen: seen.size };
+      element.scrollTop = element.scrollHeight;
+      return { frames, most, seen: seen.size };
     },
     [box, row],
   );
@@ -52,11 +73,25 @@ try {
     await page.getByRole("heading", { name: /^7 of 52 streams need attention$/ }).waitFor();
     await page.reload();
     await page.getByRole("heading", { name: /streams need attention/ }).waitFor();
-    assert.equal(await page.evaluate(() => localStorage.length), 0, "nothing is stored for longer than the tab");
+    assert.equal(
+      await page.evaluate(() => localStorage.length),
+      0,
+      "nothing is stored for longer than the tab",
+    );
 
     // Worst first, each with its reason.
-    const states = await page.locator("tr.stream").evaluateAll((rows) => rows.map((row) => row.dataset.state));
-    assert.deepEqual(states.slice(0, 7), ["failed", "failed", "waiting", "waiting", "degraded", "degraded", "degraded"]);
+    const states = await page
+      .locator("tr.stream")
+      .evaluateAll((rows) => rows.map((row) => row.dataset.state));
+    assert.deepEqual(states.slice(0, 7), [
+      "failed",
+      "failed",
+      "waiting",
+      "waiting",
+      "degraded",
+      "degraded",
+      "degraded",
+    ]);
     assert.equal(await page.locator(".group-attention .reason").count(), 7);
     await picture(page, "fleet");
 
@@ -74,19 +109,26 @@ try {
     for (let pages = 0; pages < 2; pages += 1) await page.getByRole("button", { name: "Load older" }).click();
     await page.getByRole("heading", { name: /^1,0\d\d batches$/ }).waitFor();
     const batches = await scroll(page, ".waterfall-rows", ".wf-row");
-    assert.ok(batches.most < 100 && batches.seen > 50, JSON.stringify(batches));
+    assert.ok(batches.most < 100 && batches.seen > 40, JSON.stringify(batches));
     await page.locator(".waterfall-rows").focus();
     await page.keyboard.press("Home");
     await page.keyboard.press("ArrowDown");
     await page.getByRole("heading", { name: /^Batch \d+$/ }).waitFor();
     await page.goto(`${base}/#/streams/court-wien/log`);
     await page.getByText("All", { exact: true }).click();
-    await until(page, (least) => Number(/([\d,]+) lines/.exec(document.body.innerText)?.[1].replace(",", "")) >= least, LINES);
+    await until(
+      page,
+      (least) => Number(/([\d,]+) lines/.exec(document.body.innerText)?.[1].replace(",", "")) >= least,
+      LINES,
+    );
     const lines = await scroll(page, ".log-rows", ".log-line");
-    assert.ok(lines.most < 100 && lines.seen > 50, JSON.stringify(lines));
+    assert.ok(lines.most < 100 && lines.seen > 40, JSON.stringify(lines));
     await page.getByLabel("Search the log").fill("deadline");
     await page.locator(".log-line mark").first().waitFor();
-    console.log(`${BATCHES} batches scroll at ${batches.fps}, ${LINES} log lines at ${lines.fps} frames a second`);
+    console.log(
+      `main thread a frame: ${batches.msAFrame.toFixed(1)} ms with ${BATCHES} batches, ${lines.msAFrame.toFixed(1)} ms with ${LINES} log lines`,
+    );
+    assert.ok(batches.msAFrame < FRAME_MS && lines.msAFrame < FRAME_MS, "scrolling is smooth");
 
     // The connection breaks: it says so, and heals with what is true then.
     await page.goto(`${base}/#/`);

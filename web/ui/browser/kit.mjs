@@ -4,7 +4,11 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-export const SIZES = { phone: { width: 360, height: 760 }, desktop: { width: 1280, height: 800 }, wall: { width: 1920, height: 1080 } };
+export const SIZES = {
+  phone: { width: 360, height: 760 },
+  desktop: { width: 1280, height: 800 },
+  wall: { width: 1920, height: 1080 },
+};
 const WAIT_MS = 60_000;
 const shots = process.env.SHOTS ?? new URL("../../../target/page", import.meta.url).pathname;
 
@@ -18,7 +22,10 @@ export async function inBrowser(test) {
   context.setDefaultTimeout(WAIT_MS);
   const page = await context.newPage();
   const errors = [];
-  page.on("console", (message) => message.type() === "error" && errors.push(`${message.text()} (${message.location().url})`));
+  page.on(
+    "console",
+    (message) => message.type() === "error" && errors.push(`${message.text()} (${message.location().url})`),
+  );
   page.on("pageerror", (error) => errors.push(String(error)));
   mkdirSync(shots, { recursive: true });
   try {
@@ -49,7 +56,8 @@ export async function picture(page, name, sizes = Object.keys(SIZES)) {
 }
 
 /** Waits until `condition`, evaluated in the page, holds. */
-export const until = (page, condition, argument) => page.waitForFunction(condition, argument, { timeout: WAIT_MS, polling: 100 });
+export const until = (page, condition, argument) =>
+  page.waitForFunction(condition, argument, { timeout: WAIT_MS, polling: 100 });
 
 /** Bytes on the wire of what the page itself is made of. */
 export function countBytes(page) {

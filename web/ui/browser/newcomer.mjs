@@ -7,10 +7,14 @@ const { BASE, SOURCE, PROCESSOR, PROCESSOR_PID } = process.env;
 const MOST_BYTES = 300_000;
 
 const playing = (page, beyond) =>
-  until(page, (least) => {
-    const video = document.querySelector("video");
-    return video !== null && video.error === null && video.currentTime > least && !video.paused;
-  }, beyond);
+  until(
+    page,
+    (least) => {
+      const video = document.querySelector("video");
+      return video !== null && video.error === null && video.currentTime > least && !video.paused;
+    },
+    beyond,
+  );
 const time = (page) => page.evaluate(() => document.querySelector("video")?.currentTime ?? 0);
 
 async function plays(page) {
@@ -22,8 +26,12 @@ await inBrowser(async (page) => {
   const bytes = countBytes(page);
   await page.goto(BASE);
   await page.getByRole("heading", { name: "No stream yet" }).waitFor();
-  const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
-  console.log(`first paint after ${Math.round(paint)} ms, ${Math.round(bytes.bytes / 1000)} kB in ${bytes.files} files`);
+  const paint = await page.evaluate(
+    () => performance.getEntriesByName("first-contentful-paint")[0]?.startTime,
+  );
+  console.log(
+    `first paint after ${Math.round(paint)} ms, ${Math.round(bytes.bytes / 1000)} kB in ${bytes.files} files`,
+  );
   assert.ok(bytes.bytes > 1000 && bytes.bytes < MOST_BYTES, `${bytes.bytes} bytes are loaded first`);
   await picture(page, "empty", ["phone", "desktop"]);
 
@@ -32,23 +40,29 @@ await inBrowser(async (page) => {
   await page.getByRole("button", { name: "Create and start" }).click();
   await page.getByText("Give the URL of a live HLS playlist").waitFor();
   assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("name")), "sourceUrl");
-  await page.getByLabel("Source", { exact: true }).fill("http://:80/live.m3u8");
-  await page.getByLabel("Name", { exact: true }).fill("first");
-  await page.getByLabel("Processor").fill(PROCESSOR);
+  await page.locator("[name=sourceUrl]").fill("http://:80/live.m3u8");
+  await page.locator("[name=streamId]").fill("first");
+  await page.locator("[name='renditions[0].audioProcessorUrl']").fill(PROCESSOR);
   await page.getByRole("button", { name: "Create and start" }).click();
-  await page.locator(".field", { has: page.locator("[name=sourceUrl]") }).getByText(/sourceUrl/).waitFor();
+  await page
+    .locator(".field", { has: page.locator("[name=sourceUrl]") })
+    .getByText(/sourceUrl/)
+    .waitFor();
   await picture(page, "form", ["phone", "desktop"]);
 
-  await page.getByLabel("Source", { exact: true }).fill(SOURCE);
+  await page.locator("[name=sourceUrl]").fill(SOURCE);
   await page.getByText("Timing and outputs").click();
-  await page.getByLabel("Buffer").fill("4");
-  await page.getByLabel("Delay").fill("4");
+  await page.locator("[name=bufferDuration]").fill("4");
+  await page.locator("[name=delay]").fill("4");
   await page.getByRole("button", { name: "Create and start" }).click();
   await page.getByRole("heading", { name: "first" }).waitFor();
 
   // It plays, by itself, and either track.
   await plays(page);
-  assert.ok(await page.getByRole("radio", { name: "main" }).isChecked(), "the processed sound is heard first");
+  assert.ok(
+    await page.getByRole("radio", { name: "main" }).isChecked(),
+    "the processed sound is heard first",
+  );
   await picture(page, "stream");
   const original = page.waitForRequest((request) => /\/live\/first\/.*original/i.test(request.url()));
   await page.getByRole("radio", { name: "Original" }).check({ force: true });
@@ -58,7 +72,8 @@ await inBrowser(async (page) => {
   // A batch's sounds side by side.
   await page.getByRole("link", { name: "Batches", exact: true }).click();
   await page.locator(".wf-good").first().click();
-  for (const track of ["Original", "Processed", "On air"]) await page.getByRole("slider", { name: `Waveform: ${track}` }).waitFor();
+  for (const track of ["Original", "Processed", "On air"])
+    await page.getByRole("slider", { name: `Waveform: ${track}` }).waitFor();
   await page.getByRole("button", { name: "Play", exact: true }).click();
   await until(page, () => Number.parseFloat(document.querySelector(".wave-head")?.style.left ?? "0") > 5);
   await picture(page, "batch");
@@ -72,7 +87,10 @@ await inBrowser(async (page) => {
   // Without the processor it goes on, and says why, in the list too.
   process.kill(Number(PROCESSOR_PID), "SIGKILL");
   await page.getByRole("link", { name: "Overview" }).click();
-  await page.getByText(/processor of main is not connected/i).first().waitFor();
+  await page
+    .getByText(/processor of main is not connected/i)
+    .first()
+    .waitFor();
   await page.locator(".wf-fallback").first().waitFor();
   assert.match(await page.locator(".wf-fallback").first().innerText(), /not connected|no reply/i);
   await plays(page);

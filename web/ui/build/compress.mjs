@@ -18,4 +18,6 @@ for (const entry of texts) {
   plain += bytes.length;
   packed += brotli.length;
 }
-console.log(`${texts.length} files: ${Math.round(plain / 1024)} KiB, ${Math.round(packed / 1024)} KiB as brotli`);
+console.log(
+  `${texts.length} files: ${Math.round(plain / 1024)} KiB, ${Math.round(packed / 1024)} KiB as brotli`,
+);

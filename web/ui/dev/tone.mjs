@@ -20,9 +20,13 @@ export function tone(track, batch, duration) {
   wav.writeUInt32LE(samples * 2, 40);
   for (let n = 0; n < samples; n += 1) {
     const t = n / RATE;
-    const swell = Math.abs(Math.sin(t * 1.7 + batch) * Math.sin(t * 0.43 + batch * 2)) * (0.6 + 0.4 * Math.sin(t * 23));
+    const swell =
+      Math.abs(Math.sin(t * 1.7 + batch) * Math.sin(t * 0.43 + batch * 2)) * (0.6 + 0.4 * Math.sin(t * 23));
     const level = track === "original" ? 0.75 : 0.45;
-    wav.writeInt16LE(Math.round(Math.sin(2 * Math.PI * (PITCH[track] ?? 220) * t) * swell * level * 32_000), 44 + n * 2);
+    wav.writeInt16LE(
+      Math.round(Math.sin(2 * Math.PI * (PITCH[track] ?? 220) * t) * swell * level * 32_000),
+      44 + n * 2,
+    );
   }
   return wav;
 }

@@ -13,7 +13,10 @@ export type Route =
   | { page: "unknown" };
 
 export function parseRoute(hash: string): Route {
-  const [first, id, tab, batch] = hash.replace(/^#?\/?/, "").split("/").map(decode);
+  const [first, id, tab, batch] = hash
+    .replace(/^#?\/?/, "")
+    .split("/")
+    .map(decode);
   if (first === "" || (first === "streams" && (id ?? "") === "")) return { page: "streams" };
   if (first === "new") return { page: "new" };
   if (first === "webhooks") return { page: "webhooks" };

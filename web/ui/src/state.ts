@@ -9,6 +9,8 @@ import { applyToFleet, type Fleet } from "./model/fleet";
 
 /** Events are taken in together this often, so that a busy fleet costs a few renderings a second. */
 const FLUSH_MS = 100;
+/** A machine that has slept, or a network that has changed, leaves a connection that never says so. */
+const SILENCE_MS = 45_000;
 
 export const session = signal<Session | undefined>(undefined);
 export const fleet = signal<Fleet>(new Map());
@@ -54,6 +56,14 @@ function connect(): void {
 
 export const retryNow = (): void => events?.retry();
 
+function tick(): void {
+  if (document.visibilityState !== "visible") return;
+  now.value = Date.now();
+  // A stream that runs always has something to tell.
+  const talkative = [...fleet.peek().values()].some((stream) => stream.state === "running");
+  if (talkative) events?.abandonIfSilent(SILENCE_MS);
+}
+
 async function refreshSession(): Promise<void> {
   try {
     session.value = await api.session();
@@ -90,9 +100,8 @@ export async function begin(): Promise<void> {
   whenUnauthorized(() => {
     tokenWanted.value ??= "The token is no longer accepted";
   });
-  setInterval(() => {
-    if (document.visibilityState === "visible") now.value = Date.now();
-  }, 1000);
+  setInterval(tick, 1000);
+  document.addEventListener("visibilitychange", tick);
   await refreshSession();
   if (session.value?.access !== "none") connect();
 }

@@ -15,10 +15,25 @@ export function stream(streamId: string, changes: Partial<Stream> = {}): Stream 
       maxConcurrentBatches: 3,
       hlsOutput: true,
       start: "live",
-      renditions: [{ name: "main", audioProcessorUrl: "ws://dub:5000/", fallback: "original", outputs: [{ type: "rtmp", url: "rtmp://cdn/live/***" }] }],
+      renditions: [
+        {
+          name: "main",
+          audioProcessorUrl: "ws://dub:5000/",
+          fallback: "original",
+          outputs: [{ type: "rtmp", url: "rtmp://cdn/live/***" }],
+        },
+      ],
     },
     actors: [],
-    source: { up: true, segments: 1, bytes: 1, lostSegments: 0, accumulatedDuration: 3, currentBatch: 1, clockJumps: 0 },
+    source: {
+      up: true,
+      segments: 1,
+      bytes: 1,
+      lostSegments: 0,
+      accumulatedDuration: 3,
+      currentBatch: 1,
+      clockJumps: 0,
+    },
     renditions: [],
     outputs: [],
     ...changes,
@@ -39,7 +54,9 @@ export function batch(number: number, changes: Partial<Batch> = {}): Batch {
     times: { collected: at(0), demuxed: at(1) },
     deadline: at(9),
     airTime: at(10),
-    renditions: [{ name: "main", state: "remuxed", times: { sent: at(2), processed: at(5), remuxed: at(6) } }],
+    renditions: [
+      { name: "main", state: "remuxed", times: { sent: at(2), processed: at(5), remuxed: at(6) } },
+    ],
     ...changes,
   };
 }

@@ -48,17 +48,23 @@ export const api = {
   create: (body: unknown) => json<Stream>("POST", "/api/streams", body),
   patch: (id: string, body: unknown) =>
     json<{ stream: Stream; changed: Record<string, [unknown, unknown]> }>("PATCH", stream(id), body),
-  act: (id: string, action: "start" | "stop" | "restart") => json<unknown>("POST", `${stream(id)}/${action}`, {}),
-  remove: (id: string, purge: boolean) => json<unknown>("DELETE", `${stream(id)}${purge ? "?purge=true" : ""}`),
+  act: (id: string, action: "start" | "stop" | "restart") =>
+    json<unknown>("POST", `${stream(id)}/${action}`, {}),
+  remove: (id: string, purge: boolean) =>
+    json<unknown>("DELETE", `${stream(id)}${purge ? "?purge=true" : ""}`),
   batches: (id: string, limit: number, before?: number) =>
     json<{ batches: Batch[]; nextBefore?: number }>(
       "GET",
       `${stream(id)}/batches?limit=${limit}${before === undefined ? "" : `&before=${before}`}`,
     ),
-  logs: (id: string, limit: number) => json<{ entries: LogEntry[] }>("GET", `${stream(id)}/logs?limit=${limit}`),
+  logs: (id: string, limit: number) =>
+    json<{ entries: LogEntry[] }>("GET", `${stream(id)}/logs?limit=${limit}`),
   storage: (id: string) => json<Storage>("GET", `/api/storage/stats?streamId=${encodeURIComponent(id)}`),
   clean: (id: string, keepLast: number) =>
-    json<{ removedBatches: number; freedBytes: number }>("POST", "/api/storage/clean", { streamId: id, keepLast }),
+    json<{ removedBatches: number; freedBytes: number }>("POST", "/api/storage/clean", {
+      streamId: id,
+      keepLast,
+    }),
   audio: async (id: string, batch: number, track: string, rendition: string): Promise<ArrayBuffer> => {
     const query = new URLSearchParams({ track, rendition });
     return (await send("GET", `${stream(id)}/batches/${batch}/audio?${query}`)).arrayBuffer();

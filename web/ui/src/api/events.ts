@@ -10,9 +10,7 @@ const LONGEST_WAIT_MS = 15_000;
 const SNAPSHOT_DEADLINE_MS = 15_000;
 
 export type Link =
-  | { state: "connecting" }
-  | { state: "live" }
-  | { state: "lost"; reason: string; retryAt: number };
+  { state: "connecting" } | { state: "live" } | { state: "lost"; reason: string; retryAt: number };
 
 export interface EventsOptions {
   streamId?: string;
@@ -41,6 +39,7 @@ export class Events {
   private failures = 0;
   private reason = "";
   private closed = false;
+  private heardAt = Date.now();
 
   constructor(private readonly options: EventsOptions) {
     addEventListener("online", this.retry);
@@ -63,10 +62,22 @@ export class Events {
     this.dial();
   };
 
-  private readonly drop = (): void => {
-    this.reason = "this device is offline";
-    this.socket?.close();
-  };
+  private readonly drop = (): void => this.abandon("this device is offline");
+
+  /** Gives up a connection that has brought nothing for so long although there was something to tell. */
+  abandonIfSilent(limitMs: number): void {
+    if (Date.now() - this.heardAt > limitMs) this.abandon("the service has gone silent");
+  }
+
+  /** A dead connection would take its time to close: it is not waited for. */
+  private abandon(reason: string): void {
+    const { socket } = this;
+    if (socket === undefined) return;
+    this.socket = undefined;
+    socket.onmessage = null;
+    socket.close();
+    this.lost(reason);
+  }
 
   private dial(): void {
     this.options.onLink({ state: "connecting" });
@@ -80,12 +91,14 @@ export class Events {
       return;
     }
     this.socket = socket;
+    this.heardAt = Date.now();
     this.timer = window.setTimeout(() => socket.close(), SNAPSHOT_DEADLINE_MS);
     socket.onmessage = (message) => this.receive(message);
     socket.onclose = (event) => this.ended(socket, event);
   }
 
   private receive(message: MessageEvent<unknown>): void {
+    this.heardAt = Date.now();
     if (typeof message.data !== "string") return;
     const event = JSON.parse(message.data) as ServerEvent;
     if (event.type === "closing") this.reason = event.reason;

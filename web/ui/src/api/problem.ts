@@ -20,7 +20,8 @@ export class ApiError extends Error {
   }
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null;
 const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 
 /** Reads the body of an error answer, whatever it is. */
@@ -33,7 +34,13 @@ export function problemFrom(status: number, body: unknown): ApiError {
     const allowed = text(error["allowed"]);
     return field === undefined
       ? []
-      : [{ field, message: text(error["message"]) ?? message, ...(allowed === undefined ? {} : { allowed }) }];
+      : [
+          {
+            field,
+            message: text(error["message"]) ?? message,
+            ...(allowed === undefined ? {} : { allowed }),
+          },
+        ];
   });
   const restart = Array.isArray(body["restart"])
     ? body["restart"].filter((name): name is string => typeof name === "string")

@@ -1,14 +1,7 @@
 // What the API says, as far as the page reads it. Durations are seconds, times RFC 3339.
 
 export type StreamState =
-  | "starting"
-  | "waiting"
-  | "running"
-  | "degraded"
-  | "failed"
-  | "stopping"
-  | "stopped"
-  | "ended";
+  "starting" | "waiting" | "running" | "degraded" | "failed" | "stopping" | "stopped" | "ended";
 
 export type Fallback = "original" | "silence" | "drop";
 
@@ -172,7 +165,11 @@ export interface Session {
   access: "full" | "read" | "none";
   authRequired: boolean;
   version: string;
-  defaults?: Partial<StreamSettings> & { audioProcessorUrl?: string; srsRtmpUrl?: string; fallback?: Fallback };
+  defaults?: Partial<StreamSettings> & {
+    audioProcessorUrl?: string;
+    srsRtmpUrl?: string;
+    fallback?: Fallback;
+  };
 }
 
 export interface Webhook {

@@ -23,7 +23,10 @@ const FALLBACKS: Record<string, { title: string; advice: string }> = {
     title: "Fragment too large",
     advice: "Raise maxHttpBufferSize at the processor, or lower the buffer.",
   },
-  processor_error: { title: "Processor error", advice: "The processor refused the batch: its message is shown with it." },
+  processor_error: {
+    title: "Processor error",
+    advice: "The processor refused the batch: its message is shown with it.",
+  },
   not_audio: {
     title: "Reply is not audio",
     advice: "The processor must send fMP4, MPEG-TS, ADTS, WAV, MP3, Ogg or FLAC.",
@@ -32,7 +35,10 @@ const FALLBACKS: Record<string, { title: string; advice: string }> = {
     title: "Audio does not fit",
     advice: "The message says why. For formats other than the source's AAC, ffmpeg must be installed.",
   },
-  file_error: { title: "File error", advice: "Look at the disk, and at the permissions of the storage folder." },
+  file_error: {
+    title: "File error",
+    advice: "Look at the disk, and at the permissions of the storage folder.",
+  },
 };
 
 export const fallbackTitle = (kind: string | undefined): string =>
@@ -42,9 +48,18 @@ export const fallbackAdvice = (kind: string | undefined): string | undefined =>
   kind === undefined ? undefined : FALLBACKS[kind]?.advice;
 
 const REASONS: [RegExp, string][] = [
-  [/refused|resolve|unreachable|timed out|connect/i, "Is the URL right, is the server up, and can this machine reach it?"],
-  [/answered (40\d|41\d)|404|403|410/i, "The URL or its token is wrong or has expired: change the source and restart."],
-  [/not an? (HLS )?playlist/i, "The URL gives something else, often a web page: the reason shows how it begins."],
+  [
+    /refused|resolve|unreachable|timed out|connect/i,
+    "Is the URL right, is the server up, and can this machine reach it?",
+  ],
+  [
+    /answered (40\d|41\d)|404|403|410/i,
+    "The URL or its token is wrong or has expired: change the source and restart.",
+  ],
+  [
+    /not an? (HLS )?playlist/i,
+    "The URL gives something else, often a web page: the reason shows how it begins.",
+  ],
   [/nothing new/i, "The encoder behind the source has stopped: look there."],
   [/private address/i, "fetch.allow_private is false and the source leads into a private network."],
   [/disk|quota/i, "Free some space, or raise storage.quota_bytes. Segments wait in the source meanwhile."],
@@ -57,7 +72,9 @@ export function advise(stream: Stream): string | undefined {
     case "failed":
       return "It is tried again by itself. Read the last fault below, or restart it now.";
     case "waiting":
-      return REASONS.find(([pattern]) => pattern.test(stream.reason ?? ""))?.[1] ?? "It is tried again by itself.";
+      return (
+        REASONS.find(([pattern]) => pattern.test(stream.reason ?? ""))?.[1] ?? "It is tried again by itself."
+      );
     case "degraded": {
       const down = stream.outputs.find((output) => !output.up);
       if (down) return `It is on air. Is the server of ${down.name} up, and does it accept the stream key?`;

@@ -4,7 +4,8 @@ import { applyToBatches, axisSeconds, MOST_BATCHES, merge, roundTrips, ticks, wa
 
 const head = { v: 1, at: "" };
 const numbers = (batches: readonly { batch: number }[]) => batches.map((one) => one.batch);
-const bars = (row: ReturnType<typeof waterfallRow>) => row.bars.map(({ stage, from, to }) => [stage, from, to]);
+const bars = (row: ReturnType<typeof waterfallRow>) =>
+  row.bars.map(({ stage, from, to }) => [stage, from, to]);
 
 test("batches stand newest first, each once, in its newest state", () => {
   const events = [
@@ -19,7 +20,12 @@ test("batches stand newest first, each once, in its newest state", () => {
 });
 
 test("a snapshot after a reconnect keeps older batches that it no longer tells of", () => {
-  const snapshot = { ...head, type: "snapshot" as const, streams: [], batches: { news: [batch(5), batch(4)] } };
+  const snapshot = {
+    ...head,
+    type: "snapshot" as const,
+    streams: [],
+    batches: { news: [batch(5), batch(4)] },
+  };
   expect(numbers(applyToBatches([batch(4), batch(3)], [snapshot], "news"))).toEqual([5, 4, 3]);
 });
 
@@ -38,19 +44,41 @@ test("the number of kept batches is bounded", () => {
 
 test("a batch that went well is demuxed, waits, is processed, fitted, ready and on air", () => {
   const row = waterfallRow(batch(1), "main", second(12));
-  expect(bars(row)).toEqual([["demux", 0, 1], ["queue", 1, 2], ["processor", 2, 5], ["fit", 5, 6], ["ready", 6, 10], ["air", 10, 12]]);
+  expect(bars(row)).toEqual([
+    ["demux", 0, 1],
+    ["queue", 1, 2],
+    ["processor", 2, 5],
+    ["fit", 5, 6],
+    ["ready", 6, 10],
+    ["air", 10, 12],
+  ]);
   expect([row.deadline, row.air, row.failed]).toEqual([9, 10, false]);
 });
 
 test("a batch that is with the processor ends now", () => {
   const open = batch(1, { renditions: [{ name: "main", state: "sent", times: { sent: at(2) } }] });
-  expect(bars(waterfallRow(open, "main", second(4)))).toEqual([["demux", 0, 1], ["queue", 1, 2], ["processor", 2, 4]]);
+  expect(bars(waterfallRow(open, "main", second(4)))).toEqual([
+    ["demux", 0, 1],
+    ["queue", 1, 2],
+    ["processor", 2, 4],
+  ]);
 });
 
 test("a batch on fallback shows how long the processor was waited for", () => {
-  const fallen = batch(1, { renditions: [{ name: "main", state: "remuxed", times: { sent: at(2), fallback: at(9), remuxed: at(9.5), late: at(11) } }] });
+  const fallen = batch(1, {
+    renditions: [
+      {
+        name: "main",
+        state: "remuxed",
+        times: { sent: at(2), fallback: at(9), remuxed: at(9.5), late: at(11) },
+      },
+    ],
+  });
   const row = waterfallRow(fallen, "main", second(10));
-  expect(bars(row).slice(2, 4)).toEqual([["processor", 2, 9], ["fallback", 9, 9.5]]);
+  expect(bars(row).slice(2, 4)).toEqual([
+    ["processor", 2, 9],
+    ["fallback", 9, 9.5],
+  ]);
   expect([row.failed, row.late]).toEqual([true, 11]);
 });
 
@@ -66,7 +94,11 @@ test("the axis holds every deadline and air time, within bounds", () => {
 });
 
 test("round trips are counted from sending to the answer, late ones too, and not without an answer", () => {
-  const late = batch(2, { renditions: [{ name: "main", state: "remuxed", times: { sent: at(2), fallback: at(9), late: at(12) } }] });
-  const none = batch(3, { renditions: [{ name: "main", state: "remuxed", times: { sent: at(2), fallback: at(9) } }] });
+  const late = batch(2, {
+    renditions: [{ name: "main", state: "remuxed", times: { sent: at(2), fallback: at(9), late: at(12) } }],
+  });
+  const none = batch(3, {
+    renditions: [{ name: "main", state: "remuxed", times: { sent: at(2), fallback: at(9) } }],
+  });
   expect(roundTrips([none, late, batch(1)], "main")).toEqual([3, 10]);
 });

@@ -14,7 +14,8 @@ export function applyToBatches(
   let next: Batch[] | undefined;
   for (const event of events) {
     if (event.type === "snapshot") next = merge(next ?? batches, event.batches?.[streamId] ?? []);
-    else if (event.type === "batch" && event.streamId === streamId) next = put(next ?? [...batches], event.batch);
+    else if (event.type === "batch" && event.streamId === streamId)
+      next = put(next ?? [...batches], event.batch);
   }
   return next ?? batches;
 }
@@ -69,7 +70,11 @@ export function waterfallRow(batch: Batch, renditionName: string | undefined, no
   const now = Math.max(0, nowS - begin);
   const times = rendition?.times ?? {};
   const [demuxed, sent] = [since(batch.times["demuxed"]), since(times["sent"])];
-  const [processed, fallback, remuxed] = [since(times["processed"]), since(times["fallback"]), since(times["remuxed"])];
+  const [processed, fallback, remuxed] = [
+    since(times["processed"]),
+    since(times["fallback"]),
+    since(times["remuxed"]),
+  ];
   const air = since(batch.airTime);
   const skipped = batch.state === "skipped";
   const bars: Bar[] = [];

@@ -11,7 +11,8 @@ export function applyToFleet(fleet: Fleet, events: readonly ServerEvent[]): Flee
   for (const event of events) {
     if (event.type === "snapshot") next = new Map(event.streams.map((stream) => [stream.streamId, stream]));
     else if (event.type === "stream") writable().set(event.stream.streamId, event.stream);
-    else if (event.type === "deleted" && (next ?? fleet).has(event.streamId)) writable().delete(event.streamId);
+    else if (event.type === "deleted" && (next ?? fleet).has(event.streamId))
+      writable().delete(event.streamId);
   }
   return next ?? fleet;
 }

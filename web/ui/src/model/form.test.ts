@@ -8,15 +8,40 @@ test("a form with a source and a name is complete", () => {
 });
 
 test("every field is checked by the API's rules and named as there", () => {
-  const form = { ...filled(), streamId: "-x", sourceUrl: "ftp://host", bufferDuration: "1", delay: "", maxConcurrentBatches: "2.5" };
-  expect(Object.keys(check(form))).toEqual(["streamId", "sourceUrl", "bufferDuration", "delay", "maxConcurrentBatches"]);
+  const form = {
+    ...filled(),
+    streamId: "-x",
+    sourceUrl: "ftp://host",
+    bufferDuration: "1",
+    delay: "",
+    maxConcurrentBatches: "2.5",
+  };
+  expect(Object.keys(check(form))).toEqual([
+    "streamId",
+    "sourceUrl",
+    "bufferDuration",
+    "delay",
+    "maxConcurrentBatches",
+  ]);
 });
 
 test("renditions are checked each, and their names must differ", () => {
-  const wrong = { ...emptyRendition(undefined, "MAIN"), language: "de_AT", audioProcessorUrl: "x", rtmpUrls: "rtmp://host/live/ok rtmp://host/live" };
+  const wrong = {
+    ...emptyRendition(undefined, "MAIN"),
+    language: "de_AT",
+    audioProcessorUrl: "x",
+    rtmpUrls: "rtmp://host/live/ok rtmp://host/live",
+  };
   const form = { ...filled(), renditions: [emptyRendition(undefined, "main"), wrong] };
-  expect(Object.keys(check(form))).toEqual(["renditions[1].name", "renditions[1].language", "renditions[1].audioProcessorUrl", "renditions[1].outputs[1].url"]);
-  expect(check({ ...filled(), renditions: [emptyRendition(undefined, "Original")] })).toHaveProperty(["renditions[0].name"]);
+  expect(Object.keys(check(form))).toEqual([
+    "renditions[1].name",
+    "renditions[1].language",
+    "renditions[1].audioProcessorUrl",
+    "renditions[1].outputs[1].url",
+  ]);
+  expect(check({ ...filled(), renditions: [emptyRendition(undefined, "Original")] })).toHaveProperty([
+    "renditions[0].name",
+  ]);
 });
 
 test("a stream without any output is refused", () => {
@@ -24,7 +49,10 @@ test("a stream without any output is refused", () => {
 });
 
 test("the request bears numbers, outputs and no empty language", () => {
-  const form = { ...filled(), renditions: [{ ...emptyRendition(undefined, "main"), rtmpUrls: " rtmp://h/live/{streamId}\n" }] };
+  const form = {
+    ...filled(),
+    renditions: [{ ...emptyRendition(undefined, "main"), rtmpUrls: " rtmp://h/live/{streamId}\n" }],
+  };
   expect(requestBody(form)).toMatchObject({
     streamId: "news",
     bufferDuration: 30,
@@ -34,8 +62,15 @@ test("the request bears numbers, outputs and no empty language", () => {
 });
 
 test("the API's errors stand at their fields, those of unknown fields at the form", () => {
-  const errors = [{ field: "delay", message: "too long" }, { field: "delay", message: "too late" }, { field: "colour", message: "unknown" }];
-  expect(errorsByField(errors, (field) => field === "delay")).toEqual({ delay: "too long; too late", "": "unknown" });
+  const errors = [
+    { field: "delay", message: "too long" },
+    { field: "delay", message: "too late" },
+    { field: "colour", message: "unknown" },
+  ];
+  expect(errorsByField(errors, (field) => field === "delay")).toEqual({
+    delay: "too long; too late",
+    "": "unknown",
+  });
 });
 
 test("a name is suggested from the source's address, and a free one", () => {

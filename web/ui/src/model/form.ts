@@ -63,7 +63,8 @@ function urlError(text: string, schemes: string[], what: string): string | undef
   return undefined;
 }
 
-export const sourceError = (text: string) => urlError(text, ["http", "https"], "the URL of a live HLS playlist");
+export const sourceError = (text: string) =>
+  urlError(text, ["http", "https"], "the URL of a live HLS playlist");
 export const processorError = (text: string) =>
   urlError(text, ["ws", "wss", "http", "https"], "the URL of the processor's Socket.IO server");
 
@@ -71,7 +72,9 @@ export function rtmpError(text: string): string | undefined {
   const wrong = urlError(text, ["rtmp", "rtmps"], "an RTMP URL");
   if (wrong !== undefined) return wrong;
   const path = text.replace(/^[a-z]+:\/\/[^/]+\/?/i, "").split("?")[0] ?? "";
-  return path.split("/").filter(Boolean).length < 2 ? "Needs an application and a stream key: rtmp://host/live/key" : undefined;
+  return path.split("/").filter(Boolean).length < 2
+    ? "Needs an application and a stream key: rtmp://host/live/key"
+    : undefined;
 }
 
 export function numberError(text: string, least: number, most: number, whole = false): string | undefined {
@@ -88,7 +91,10 @@ export function check(form: StreamForm): Errors {
   const note = (field: string, message: string | undefined) => {
     if (message !== undefined) errors[field] = message;
   };
-  note("streamId", ID.test(form.streamId) ? undefined : "1 to 64 letters, digits, - and _, the first a letter or digit");
+  note(
+    "streamId",
+    ID.test(form.streamId) ? undefined : "1 to 64 letters, digits, - and _, the first a letter or digit",
+  );
   note("sourceUrl", sourceError(form.sourceUrl));
   note("bufferDuration", numberError(form.bufferDuration, 2, 120));
   note("delay", numberError(form.delay, 1, 300));
@@ -99,16 +105,20 @@ export function check(form: StreamForm): Errors {
     const at = `renditions[${index}]`;
     const name = rendition.name.toLowerCase();
     if (!ID.test(rendition.name)) note(`${at}.name`, "1 to 64 letters, digits, - and _");
-    else if (names.has(name)) note(`${at}.name`, name === "original" ? "“Original” is the source's own sound" : "This name is taken");
+    else if (names.has(name))
+      note(`${at}.name`, name === "original" ? "“Original” is the source's own sound" : "This name is taken");
     names.add(name);
     const languageFits = rendition.language === "" || LANGUAGE.test(rendition.language);
     note(`${at}.language`, languageFits ? undefined : "A language tag such as de, pt-BR or zh-Hant");
     const processor = rendition.audioProcessorUrl;
     note(`${at}.audioProcessorUrl`, processor === "" ? undefined : processorError(processor));
-    urlLines(rendition.rtmpUrls).forEach((url, number) => note(`${at}.outputs[${number}].url`, rtmpError(url)));
+    urlLines(rendition.rtmpUrls).forEach((url, number) =>
+      note(`${at}.outputs[${number}].url`, rtmpError(url)),
+    );
     outputs += urlLines(rendition.rtmpUrls).length;
   });
-  if (!form.hlsOutput && outputs === 0) note("hlsOutput", "The stream has no output: leave HLS on or give an RTMP URL");
+  if (!form.hlsOutput && outputs === 0)
+    note("hlsOutput", "The stream has no output: leave HLS on or give an RTMP URL");
   return errors;
 }
 
@@ -149,10 +159,15 @@ export function suggestId(sourceUrl: string, taken: (id: string) => boolean): st
   if (!match) return "";
   const parts = (match[2] ?? "").split("/").filter((part) => part !== "" && !/\.m3u8$/i.test(part));
   const file = /([^/]+)\.m3u8$/i.exec(match[2] ?? "")?.[1];
-  const telling = file !== undefined && !/^(index|master|playlist|live|main|chunklist)$/i.test(file) ? file : parts.at(-1);
+  const telling =
+    file !== undefined && !/^(index|master|playlist|live|main|chunklist)$/i.test(file) ? file : parts.at(-1);
   const host = (match[1] ?? "").replace(/^www\./, "").split(".")[0] ?? "";
   const raw = telling ?? (/^[\d.]+$/.test(match[1] ?? "") ? "stream" : host);
-  const id = raw.replace(/[^A-Za-z0-9_-]+/g, "-").replace(/^[-_]+|[-_]+$/g, "").slice(0, 60) || "stream";
+  const id =
+    raw
+      .replace(/[^A-Za-z0-9_-]+/g, "-")
+      .replace(/^[-_]+|[-_]+$/g, "")
+      .slice(0, 60) || "stream";
   if (!taken(id)) return id;
   let number = 2;
   while (taken(`${id}-${number}`)) number += 1;

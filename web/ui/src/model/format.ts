@@ -48,7 +48,12 @@ export function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
 
 /** Time of the day in the viewer's zone. */
 export function timeOfDay(at: string | undefined): string {

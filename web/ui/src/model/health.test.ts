@@ -3,9 +3,25 @@ import type { Output, Rendition } from "../api/types";
 import { stream } from "../test-data";
 import { countGroups, fallbackShare, matches, totalHistory, verdict, worstFirst } from "./health";
 
-const output = (up: boolean): Output => ({ name: "hls", target: "/live", up, connectionStatus: "", published: 0, missedSamples: 0, bytes: 0, maxLatenessMs: 0 });
+const output = (up: boolean): Output => ({
+  name: "hls",
+  target: "/live",
+  up,
+  connectionStatus: "",
+  published: 0,
+  missedSamples: 0,
+  bytes: 0,
+  maxLatenessMs: 0,
+});
 const rendition = (batches: number[], fallbacks: number[]): Rendition => ({
-  name: "main", connected: true, processed: 0, fallbacks: 0, late: 0, pending: 0, remuxed: 0, pendingRemux: 0,
+  name: "main",
+  connected: true,
+  processed: 0,
+  fallbacks: 0,
+  late: 0,
+  pending: 0,
+  remuxed: 0,
+  pendingRemux: 0,
   history: { bucketSeconds: 120, batches, fallbacks },
 });
 
@@ -31,20 +47,26 @@ test("streams that are equally well stand in the order of their names, numbers b
 test("the verdict says how many need attention, and in the tone of the worst", () => {
   expect(verdict([])).toEqual({ tone: "idle", text: "There is no stream yet" });
   expect(verdict([stream("a"), stream("b")])).toEqual({ tone: "good", text: "All 2 streams are on air" });
-  expect(verdict([stream("a"), stream("b", { state: "degraded" })])).toEqual({ tone: "warn", text: "1 of 2 streams needs attention" });
+  expect(verdict([stream("a"), stream("b", { state: "degraded" })])).toEqual({
+    tone: "warn",
+    text: "1 of 2 streams needs attention",
+  });
   expect(verdict([stream("a", { state: "failed" }), stream("b", { state: "degraded" })]).tone).toBe("bad");
   expect(verdict([stream("a", { state: "waiting" })]).text).toBe("The stream needs attention");
   expect(verdict([stream("a", { state: "stopped" })]).text).toBe("No stream is running");
 });
 
 test("every stream is counted in its group and in all", () => {
-  const streams = (["failed", "running", "starting", "ended"] as const).map((state) => stream(state, { state }));
+  const streams = (["failed", "running", "starting", "ended"] as const).map((state) =>
+    stream(state, { state }),
+  );
   expect(countGroups(streams)).toEqual({ all: 4, attention: 1, well: 2, off: 1 });
 });
 
 test("a search finds what stands in name, reason, source or state, all words of it", () => {
   const lost = stream("news", { state: "waiting", reason: "source: connection refused" });
-  for (const good of ["", "NEWS", "refused connection", "no source", "live.m3u8"]) expect(matches(lost, good), good).toBe(true);
+  for (const good of ["", "NEWS", "refused connection", "no source", "live.m3u8"])
+    expect(matches(lost, good), good).toBe(true);
   for (const bad of ["sports", "news accepted"]) expect(matches(lost, bad), bad).toBe(false);
 });
 

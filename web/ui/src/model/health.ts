@@ -42,8 +42,14 @@ export function totalHistory(renditions: Rendition[]): History | undefined {
   const [first] = histories;
   if (first === undefined) return undefined;
   const sum = (pick: (history: History) => number[]) =>
-    pick(first).map((_, bucket) => histories.reduce((total, history) => total + (pick(history)[bucket] ?? 0), 0));
-  return { bucketSeconds: first.bucketSeconds, batches: sum((h) => h.batches), fallbacks: sum((h) => h.fallbacks) };
+    pick(first).map((_, bucket) =>
+      histories.reduce((total, history) => total + (pick(history)[bucket] ?? 0), 0),
+    );
+  return {
+    bucketSeconds: first.bucketSeconds,
+    batches: sum((h) => h.batches),
+    fallbacks: sum((h) => h.fallbacks),
+  };
 }
 
 /** Share of the last hour's batches that were filled by the fallback; nothing without batches. */
@@ -73,7 +79,13 @@ export function matches(stream: Stream, search: string): boolean {
   if (words.length === 0) return true;
   const targets = stream.outputs.map((output) => output.target);
   const names = stream.renditions.flatMap((rendition) => [rendition.name, rendition.language ?? ""]);
-  const fields = [stream.streamId, stream.state, judge(stream.state).word, stream.reason, stream.settings.sourceUrl];
+  const fields = [
+    stream.streamId,
+    stream.state,
+    judge(stream.state).word,
+    stream.reason,
+    stream.settings.sourceUrl,
+  ];
   const hay = [...fields, ...targets, ...names].join(" ").toLowerCase();
   return words.every((word) => hay.includes(word));
 }

@@ -2,7 +2,12 @@ import { expect, test } from "vitest";
 import type { Level, LogEntry } from "../api/types";
 import { countLevels, LogBuffer, MOST_LINES, selectLines } from "./logs";
 
-const entry = (level: Level, message: string, fields = {}): LogEntry => ({ at: "2026-01-01T00:00:00Z", level, message, fields });
+const entry = (level: Level, message: string, fields = {}): LogEntry => ({
+  at: "2026-01-01T00:00:00Z",
+  level,
+  message,
+  fields,
+});
 
 test("the log keeps the newest lines and no more than it may", () => {
   const log = new LogBuffer();
@@ -15,13 +20,20 @@ test("history goes before the live lines, and none stands there twice", () => {
   log.push([entry("info", "two"), entry("info", "three")]);
   log.prepend([entry("info", "one"), entry("info", "two")]);
   expect(log.lines.map((line) => line.entry.message)).toEqual(["one", "two", "three"]);
-  expect(log.lines.map((line) => line.seq)).toEqual([...log.lines.map((line) => line.seq)].sort((a, b) => a - b));
+  expect(log.lines.map((line) => line.seq)).toEqual(
+    [...log.lines.map((line) => line.seq)].sort((a, b) => a - b),
+  );
 });
 
 test("lines are chosen by level and by every word of the search, in message and fields", () => {
   const log = new LogBuffer();
-  log.push([entry("error", "output is down", { output: "main/rtmp-0" }), entry("warn", "late"), entry("debug", "output written", { batch: 7 })]);
-  const chosen = (level: Level, search: string) => selectLines(log.lines, { level, search }).map((line) => line.entry.message);
+  log.push([
+    entry("error", "output is down", { output: "main/rtmp-0" }),
+    entry("warn", "late"),
+    entry("debug", "output written", { batch: 7 }),
+  ]);
+  const chosen = (level: Level, search: string) =>
+    selectLines(log.lines, { level, search }).map((line) => line.entry.message);
   expect(chosen("warn", "")).toEqual(["output is down", "late"]);
   expect(chosen("debug", "OUTPUT")).toEqual(["output is down", "output written"]);
   expect(chosen("debug", "output batch=7")).toEqual(["output written"]);

@@ -14,7 +14,10 @@ test("only what has changed is sent, of a rendition too", () => {
   const [main] = draft.renditions;
   if (!main) throw new Error("a rendition");
   const changed = { ...draft, delay: "20", renditions: [{ ...main, fallback: "silence" }] };
-  expect(changes(changed, settings)).toEqual({ delay: 20, renditions: [{ name: "main", fallback: "silence" }] });
+  expect(changes(changed, settings)).toEqual({
+    delay: 20,
+    renditions: [{ name: "main", fallback: "silence" }],
+  });
 });
 
 test("a hidden key is never sent back: a changed list of outputs must be given in full", () => {
@@ -25,5 +28,7 @@ test("a hidden key is never sent back: a changed list of outputs must be given i
   expect(checkDraft(kept, settings)).toHaveProperty(["renditions[0].outputs"]);
   const given = { ...draft, renditions: [{ ...main, rtmpUrls: "rtmp://cdn/live/one" }] };
   expect(checkDraft(given, settings)).toEqual({});
-  expect(changes(given, settings)).toEqual({ renditions: [{ name: "main", outputs: [{ type: "rtmp", url: "rtmp://cdn/live/one" }] }] });
+  expect(changes(given, settings)).toEqual({
+    renditions: [{ name: "main", outputs: [{ type: "rtmp", url: "rtmp://cdn/live/one" }] }],
+  });
 });

@@ -53,9 +53,17 @@ export function checkDraft(draft: Draft, settings: StreamSettings): Errors {
   draft.renditions.forEach((rendition, index) => {
     const old = before.renditions[index];
     const at = `renditions[${index}]`;
-    note(`${at}.audioProcessorUrl`, rendition.audioProcessorUrl !== old?.audioProcessorUrl, processorError(rendition.audioProcessorUrl));
-    const wrong = urlLines(rendition.rtmpUrls).map(rtmpError).find((error) => error !== undefined);
-    const hidden = rendition.rtmpUrls.includes("***") ? "Give every address in full: keys are not shown here" : wrong;
+    note(
+      `${at}.audioProcessorUrl`,
+      rendition.audioProcessorUrl !== old?.audioProcessorUrl,
+      processorError(rendition.audioProcessorUrl),
+    );
+    const wrong = urlLines(rendition.rtmpUrls)
+      .map(rtmpError)
+      .find((error) => error !== undefined);
+    const hidden = rendition.rtmpUrls.includes("***")
+      ? "Give every address in full: keys are not shown here"
+      : wrong;
     note(`${at}.outputs`, rendition.rtmpUrls !== old?.rtmpUrls, hidden);
   });
   return errors;
@@ -74,8 +82,10 @@ export function changes(draft: Draft, settings: StreamSettings): Record<string, 
   const renditions = draft.renditions.flatMap((rendition, index) => {
     const old = before.renditions[index];
     const changed: Record<string, unknown> = {};
-    if (rendition.language !== old?.language) changed["language"] = rendition.language === "" ? null : rendition.language;
-    if (rendition.audioProcessorUrl !== old?.audioProcessorUrl) changed["audioProcessorUrl"] = rendition.audioProcessorUrl;
+    if (rendition.language !== old?.language)
+      changed["language"] = rendition.language === "" ? null : rendition.language;
+    if (rendition.audioProcessorUrl !== old?.audioProcessorUrl)
+      changed["audioProcessorUrl"] = rendition.audioProcessorUrl;
     if (rendition.fallback !== old?.fallback) changed["fallback"] = rendition.fallback;
     if (rendition.rtmpUrls !== old?.rtmpUrls) {
       changed["outputs"] = urlLines(rendition.rtmpUrls).map((url) => ({ type: "rtmp", url }));

@@ -6,7 +6,12 @@ export interface Peaks {
 }
 
 /** Peaks of all channels together in `columns` even parts of `seconds`; what is beyond the sound's end is flat. */
-export function peaks(channels: readonly Float32Array[], sampleRate: number, seconds: number, columns: number): Peaks {
+export function peaks(
+  channels: readonly Float32Array[],
+  sampleRate: number,
+  seconds: number,
+  columns: number,
+): Peaks {
   const low = new Float32Array(columns);
   const high = new Float32Array(columns);
   const samplesAColumn = (seconds * sampleRate) / columns;

@@ -5,7 +5,12 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { sentence } from "../api/problem";
 
-export function Dialog(props: { label: string; onClose: () => void; fixed?: boolean; children: ComponentChildren }) {
+export function Dialog(props: {
+  label: string;
+  onClose: () => void;
+  fixed?: boolean;
+  children: ComponentChildren;
+}) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     dialog.current?.showModal();
@@ -68,7 +73,11 @@ function Asking(ask: Question) {
         <p>{ask.text}</p>
         {ask.option !== undefined && (
           <label class="check">
-            <input type="checkbox" checked={option} onChange={(event) => setOption(event.currentTarget.checked)} />
+            <input
+              type="checkbox"
+              checked={option}
+              onChange={(event) => setOption(event.currentTarget.checked)}
+            />
             {ask.option}
           </label>
         )}

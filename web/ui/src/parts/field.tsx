@@ -10,7 +10,12 @@ interface FieldProps {
   /** The API's name of the field, to find it by. */
   name: string;
   suffix?: string;
-  children: (bind: { id: string; "aria-describedby": string; "aria-invalid": boolean; name: string }) => JSX.Element;
+  children: (bind: {
+    id: string;
+    "aria-describedby": string;
+    "aria-invalid": boolean;
+    name: string;
+  }) => JSX.Element;
 }
 
 export function Field({ label, help, error, name, suffix, children }: FieldProps) {
@@ -97,7 +102,13 @@ export function SelectField(props: SelectProps) {
   );
 }
 
-export function Check(props: { name: string; checked: boolean; onValue: (on: boolean) => void; children: ComponentChildren; disabled?: boolean }) {
+export function Check(props: {
+  name: string;
+  checked: boolean;
+  onValue: (on: boolean) => void;
+  children: ComponentChildren;
+  disabled?: boolean;
+}) {
   return (
     <label class="check">
       <input
@@ -125,7 +136,13 @@ export function Segments(props: {
       <legend class="hidden">{props.label}</legend>
       {props.options.map(({ value, text, extra }) => (
         <label key={value} class={value === props.value ? "segment on" : "segment"}>
-          <input type="radio" name={name} value={value} checked={value === props.value} onChange={() => props.onValue(value)} />
+          <input
+            type="radio"
+            name={name}
+            value={value}
+            checked={value === props.value}
+            onChange={() => props.onValue(value)}
+          />
           {text}
           {extra}
         </label>

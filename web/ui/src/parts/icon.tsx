@@ -32,7 +32,13 @@ export type IconName = keyof typeof PATHS;
 
 export function Icon({ name, size = 16, spin = false }: { name: IconName; size?: number; spin?: boolean }) {
   return (
-    <svg class={spin ? "icon spin" : "icon"} width={size} height={size} viewBox="0 0 20 20" aria-hidden="true">
+    <svg
+      class={spin ? "icon spin" : "icon"}
+      width={size}
+      height={size}
+      viewBox="0 0 20 20"
+      aria-hidden="true"
+    >
       <path d={PATHS[name]} />
     </svg>
   );

@@ -37,7 +37,14 @@ export function FallbackSpark({ history }: { history: History | undefined }) {
   const label = `${percent(share)} of the batches of the last ${span} minutes were on fallback`;
   return (
     <span class="spark-line" title={label}>
-      <svg class="spark" width={WIDTH} height={HEIGHT} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={label}>
+      <svg
+        class="spark"
+        width={WIDTH}
+        height={HEIGHT}
+        viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+        role="img"
+        aria-label={label}
+      >
         {history.batches.map((batches, bucket) => {
           if (batches === 0) return null;
           const part = Math.min(1, (history.fallbacks[bucket] ?? 0) / batches);

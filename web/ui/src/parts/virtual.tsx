@@ -11,7 +11,12 @@ export interface VisibleRange {
   last: number;
 }
 
-export function visibleRange(scrollTop: number, height: number, rowHeight: number, count: number): VisibleRange {
+export function visibleRange(
+  scrollTop: number,
+  height: number,
+  rowHeight: number,
+  count: number,
+): VisibleRange {
   const first = Math.max(0, Math.floor(scrollTop / rowHeight) - SPARE_ROWS);
   const last = Math.min(count, Math.ceil((scrollTop + height) / rowHeight) + SPARE_ROWS);
   return { first: Math.min(first, last), last };
@@ -61,7 +66,13 @@ export function Virtual(props: VirtualProps) {
   const { first, last } = visibleRange(view.top, view.height, props.rowHeight, props.count);
   const rows = Array.from({ length: last - first }, (_, offset) => props.row(first + offset));
   return (
-    <div ref={box} class={`virtual ${props.class ?? ""}`} onScroll={scrolled} tabIndex={0} {...props.attributes}>
+    <div
+      ref={box}
+      class={`virtual ${props.class ?? ""}`}
+      onScroll={scrolled}
+      tabIndex={0}
+      {...props.attributes}
+    >
       <div class="virtual-all" style={{ height: `${props.count * props.rowHeight}px` }}>
         <div class="virtual-seen" style={{ transform: `translateY(${first * props.rowHeight}px)` }}>
           {rows}

@@ -2,7 +2,7 @@
 
 import { useComputed, useSignalEffect } from "@preact/signals";
 import type { ComponentType, JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { countGroups } from "../model/health";
 import { Confirmation } from "../parts/dialog";
 import { Icon } from "../parts/icon";
@@ -21,6 +21,8 @@ export function Shell() {
     const place = here.page === "stream" ? `${here.id} · ` : "";
     document.title = `${attention.value > 0 ? `(${attention.value}) ` : ""}${place}Overdub`;
   });
+  const here = route.value;
+  useFreshStart(here.page === "stream" ? here.id : here.page);
   return (
     <>
       <a class="skip" href="#main" onClick={toMain}>
@@ -29,13 +31,26 @@ export function Shell() {
       <Header />
       <Connection />
       <main id="main" tabIndex={-1}>
-        <Page here={route.value} />
+        <Page here={here} />
       </main>
       <Confirmation />
       <TokenDialog />
       <Toasts />
     </>
   );
+}
+
+/** Another page begins at its top, and for those who listen or type, at its content. */
+function useFreshStart(place: string): void {
+  const first = useRef(true);
+  useEffect(() => {
+    if (first.current) {
+      first.current = false;
+      return;
+    }
+    scrollTo(0, 0);
+    document.getElementById("main")?.focus({ preventScroll: true });
+  }, [place]);
 }
 
 function toMain(event: Event): void {
@@ -67,12 +82,27 @@ function Header() {
       <div class="top-end">
         {session.value?.access === "read" && <span class="badge badge-idle">Read only</span>}
         {session.value?.authRequired && session.value.access !== "none" && (
-          <button type="button" class="ghost square" title="Forget the token" aria-label="Forget the token" onClick={signOut}>
+          <button
+            type="button"
+            class="ghost square"
+            title="Forget the token"
+            aria-label="Forget the token"
+            onClick={signOut}
+          >
             <Icon name="key" size={18} />
           </button>
         )}
-        <button type="button" class="ghost square" title={`Theme: ${themeName}`} aria-label={`Theme: ${themeName}. Change it`} onClick={nextTheme}>
-          <Icon name={theme.value === "system" ? "auto" : theme.value === "light" ? "sun" : "moon"} size={18} />
+        <button
+          type="button"
+          class="ghost square"
+          title={`Theme: ${themeName}`}
+          aria-label={`Theme: ${themeName}. Change it`}
+          onClick={nextTheme}
+        >
+          <Icon
+            name={theme.value === "system" ? "auto" : theme.value === "light" ? "sun" : "moon"}
+            size={18}
+          />
         </button>
       </div>
     </header>

@@ -23,8 +23,19 @@ function Ask({ why }: { why: string }) {
     <Dialog label="Token" fixed onClose={() => {}}>
       <form class="dialog-body" onSubmit={submit}>
         <h2>This service asks for a token</h2>
-        <p>It is one of those whose hashes stand in auth.tokens or auth.read_tokens. It is kept until this tab is closed.</p>
-        <TextField label="Token" name="token" value={token} onValue={setToken} secret mono error={error === "" ? undefined : error} />
+        <p>
+          It is one of those whose hashes stand in auth.tokens or auth.read_tokens. It is kept until this tab
+          is closed.
+        </p>
+        <TextField
+          label="Token"
+          name="token"
+          value={token}
+          onValue={setToken}
+          secret
+          mono
+          error={error === "" ? undefined : error}
+        />
         <div class="buttons end">
           <button type="submit" class="primary" disabled={busy || token.trim() === ""}>
             {busy ? "Please wait …" : "Go on"}

@@ -24,8 +24,7 @@ const EVENTS = [
 export function Webhooks() {
   const [hooks, setHooks] = useState<Webhook[]>();
   const [error, setError] = useState<string>();
-  const load = () =>
-    api.webhooks().then(setHooks, (thrown: unknown) => setError(sentence(thrown)));
+  const load = () => api.webhooks().then(setHooks, (thrown: unknown) => setError(sentence(thrown)));
   useEffect(() => void load(), []);
   return (
     <div class="webhooks">
@@ -34,7 +33,10 @@ export function Webhooks() {
       </div>
       {error !== undefined && <p class="card error">{error}</p>}
       {hooks !== undefined && hooks.length === 0 && (
-        <p class="card dim">There is none yet. A webhook is an address that the service tells what happens, signed and with retries.</p>
+        <p class="card dim">
+          There is none yet. A webhook is an address that the service tells what happens, signed and with
+          retries.
+        </p>
       )}
       {hooks?.map((hook) => (
         <Hook key={hook.id} hook={hook} onRemoved={load} />
@@ -48,7 +50,11 @@ function Hook({ hook, onRemoved }: { hook: Webhook; onRemoved: () => void }) {
   const [test, setTest] = useState<WebhookTest | "running">();
   const run = async () => {
     setTest("running");
-    setTest(await api.testWebhook(hook.id).catch((error: unknown) => ({ delivered: false, error: sentence(error) })));
+    setTest(
+      await api
+        .testWebhook(hook.id)
+        .catch((error: unknown) => ({ delivered: false, error: sentence(error) })),
+    );
   };
   const remove = () =>
     confirm({
@@ -61,7 +67,8 @@ function Hook({ hook, onRemoved }: { hook: Webhook; onRemoved: () => void }) {
         onRemoved();
       },
     });
-  const events = hook.events === undefined || hook.events.length === 0 ? "all events" : hook.events.join(", ");
+  const events =
+    hook.events === undefined || hook.events.length === 0 ? "all events" : hook.events.join(", ");
   return (
     <section class="card hook" aria-label={hook.url}>
       <div class="hook-what">
@@ -73,7 +80,9 @@ function Hook({ hook, onRemoved }: { hook: Webhook; onRemoved: () => void }) {
           {test !== undefined && test !== "running" && (
             <span class="hook-result">
               <ToneIcon tone={test.delivered ? "good" : "bad"} />
-              {test.delivered ? `Delivered${test.status === undefined ? "" : `, answered ${test.status}`}` : `Not delivered: ${test.error ?? `answered ${test.status}`}`}
+              {test.delivered
+                ? `Delivered${test.status === undefined ? "" : `, answered ${test.status}`}`
+                : `Not delivered: ${test.error ?? `answered ${test.status}`}`}
             </span>
           )}
         </p>
@@ -83,7 +92,13 @@ function Hook({ hook, onRemoved }: { hook: Webhook; onRemoved: () => void }) {
           <button type="button" onClick={run} disabled={test === "running"}>
             {test === "running" ? "Sending …" : "Send a test"}
           </button>
-          <button type="button" class="ghost square" aria-label={`Delete ${hook.url}`} title="Delete" onClick={remove}>
+          <button
+            type="button"
+            class="ghost square"
+            aria-label={`Delete ${hook.url}`}
+            title="Delete"
+            onClick={remove}
+          >
             <Icon name="trash" />
           </button>
         </div>
@@ -99,34 +114,71 @@ function Add({ onAdded }: { onAdded: () => void }) {
   const [events, setEvents] = useState<ReadonlySet<string>>(new Set(EVENTS.map(([name]) => name)));
   const [errors, setErrors] = useState<Errors>({});
   const [busy, setBusy] = useState(false);
-  const streams = [{ value: "", text: "All streams" }, ...[...fleet.value.keys()].sort().map((id) => ({ value: id, text: id }))];
+  const streams = [
+    { value: "", text: "All streams" },
+    ...[...fleet.value.keys()].sort().map((id) => ({ value: id, text: id })),
+  ];
   const submit = async (event: Event) => {
     event.preventDefault();
-    if (!/^https?:\/\/[^/\s]+/i.test(url)) return setErrors({ url: "Must be a URL that begins with http:// or https://" });
+    if (!/^https?:\/\/[^/\s]+/i.test(url))
+      return setErrors({ url: "Must be a URL that begins with http:// or https://" });
     if (events.size === 0) return setErrors({ events: "Choose at least one" });
     setBusy(true);
     setErrors({});
     try {
       const all = events.size === EVENTS.length;
-      await api.addWebhook({ url, ...(secret === "" ? {} : { secret }), ...(all ? {} : { events: [...events] }), ...(streamId === "" ? {} : { streamId }) });
+      await api.addWebhook({
+        url,
+        ...(secret === "" ? {} : { secret }),
+        ...(all ? {} : { events: [...events] }),
+        ...(streamId === "" ? {} : { streamId }),
+      });
       tell("good", "The webhook has been added");
       setUrl("");
       setSecret("");
       onAdded();
     } catch (thrown) {
-      const found = thrown instanceof ApiError ? errorsByField(thrown.fields, (field) => ["url", "secret", "events", "streamId"].includes(field)) : {};
+      const found =
+        thrown instanceof ApiError
+          ? errorsByField(thrown.fields, (field) => ["url", "secret", "events", "streamId"].includes(field))
+          : {};
       setErrors(Object.keys(found).length > 0 ? found : { "": sentence(thrown) });
     }
     setBusy(false);
   };
-  const toggle = (name: string, on: boolean) => setEvents(new Set(EVENTS.map(([one]) => one).filter((one) => (one === name ? on : events.has(one)))));
+  const toggle = (name: string, on: boolean) =>
+    setEvents(new Set(EVENTS.map(([one]) => one).filter((one) => (one === name ? on : events.has(one)))));
   return (
     <form class="card" onSubmit={submit} noValidate aria-label="Add a webhook">
       <h2>Add a webhook</h2>
-      <TextField label="Address" name="url" value={url} onValue={setUrl} placeholder="https://example.com/hook" error={errors["url"]} mono />
+      <TextField
+        label="Address"
+        name="url"
+        value={url}
+        onValue={setUrl}
+        placeholder="https://example.com/hook"
+        error={errors["url"]}
+        mono
+      />
       <div class="fields">
-        <TextField label="Secret" name="secret" value={secret} onValue={setSecret} help="Optional: signs what is sent (HMAC-SHA256)" error={errors["secret"]} secret mono />
-        <SelectField label="Streams" name="streamId" value={streamId} options={streams} onValue={setStreamId} error={errors["streamId"]} />
+        <TextField
+          label="Secret"
+          name="secret"
+          value={secret}
+          onValue={setSecret}
+          help="Optional: signs what is sent (HMAC-SHA256)"
+          error={errors["secret"]}
+          secret
+          mono
+        />
+        <SelectField
+          label="Streams"
+          name="streamId"
+          value={streamId}
+          options={streams}
+          onValue={setStreamId}
+          error={errors["streamId"]}
+        />
       </div>
       <fieldset class="choices">
         <legend>When</legend>

@@ -4,7 +4,16 @@ import "../../styles/forms.css";
 import { useRef, useState } from "preact/hooks";
 import { api } from "../../api/client";
 import { ApiError, sentence } from "../../api/problem";
-import { check, emptyForm, emptyRendition, type Errors, errorsByField, requestBody, type StreamForm, suggestId } from "../../model/form";
+import {
+  check,
+  emptyForm,
+  emptyRendition,
+  type Errors,
+  errorsByField,
+  requestBody,
+  type StreamForm,
+  suggestId,
+} from "../../model/form";
 import { Check, SelectField, TextField } from "../../parts/field";
 import { Icon } from "../../parts/icon";
 import { tell } from "../../parts/toast";
@@ -37,7 +46,8 @@ function Form() {
   const error = (field: string) => (tried || left.has(field) ? own[field] : undefined) ?? fromApi[field];
   const change = (changes: Partial<StreamForm>, ...fields: string[]) => {
     setForm({ ...form, ...changes });
-    if (fields.some((field) => field in fromApi)) setFromApi(Object.fromEntries(Object.entries(fromApi).filter(([name]) => !fields.includes(name))));
+    if (fields.some((field) => field in fromApi))
+      setFromApi(Object.fromEntries(Object.entries(fromApi).filter(([name]) => !fields.includes(name))));
   };
   const leave = (field: string) => () => setLeft(new Set([...left, field]));
 
@@ -61,7 +71,9 @@ function Form() {
       go(streamLink(form.streamId));
     } catch (thrown) {
       const fields = thrown instanceof ApiError ? thrown.fields : [];
-      const names = new Set([...(element.current?.querySelectorAll("[name]") ?? [])].map((one) => one.getAttribute("name")));
+      const names = new Set(
+        [...(element.current?.querySelectorAll("[name]") ?? [])].map((one) => one.getAttribute("name")),
+      );
       const errors = errorsByField(fields, (field) => names.has(field));
       // An id that is taken is a conflict without a field.
       if (thrown instanceof ApiError && thrown.status === 409) errors["streamId"] = sentence(thrown);
@@ -124,11 +136,23 @@ function Form() {
       <button
         type="button"
         class="add"
-        onClick={() => change({ renditions: [...form.renditions, emptyRendition(defaults, `language-${form.renditions.length + 1}`)] })}
+        onClick={() =>
+          change({
+            renditions: [
+              ...form.renditions,
+              emptyRendition(defaults, `language-${form.renditions.length + 1}`),
+            ],
+          })
+        }
       >
         <Icon name="plus" /> Add a language
       </button>
-      <details class="card" open={["bufferDuration", "delay", "maxConcurrentBatches", "start", "hlsOutput"].some((field) => error(field) !== undefined)}>
+      <details
+        class="card"
+        open={["bufferDuration", "delay", "maxConcurrentBatches", "start", "hlsOutput"].some(
+          (field) => error(field) !== undefined,
+        )}
+      >
         <summary>
           <h2>Timing and outputs</h2>
           <span class="dim">
@@ -136,12 +160,52 @@ function Form() {
           </span>
         </summary>
         <div class="fields">
-          <TextField label="Buffer" name="bufferDuration" value={form.bufferDuration} onValue={(bufferDuration) => change({ bufferDuration }, "bufferDuration")} onLeave={leave("bufferDuration")} help="How much goes to the processor at a time, 2 to 120" suffix="s" error={error("bufferDuration")} numeric />
-          <TextField label="Delay" name="delay" value={form.delay} onValue={(delay) => change({ delay }, "delay")} onLeave={leave("delay")} help="What a processor has at least, 1 to 300" suffix="s" error={error("delay")} numeric />
-          <TextField label="Batches at once" name="maxConcurrentBatches" value={form.maxConcurrentBatches} onValue={(maxConcurrentBatches) => change({ maxConcurrentBatches }, "maxConcurrentBatches")} onLeave={leave("maxConcurrentBatches")} help="With one processor, 1 to 64" error={error("maxConcurrentBatches")} numeric />
-          <SelectField label="Begin" name="start" value={form.start} options={STARTS} onValue={(start) => change({ start }, "start")} error={error("start")} />
+          <TextField
+            label="Buffer"
+            name="bufferDuration"
+            value={form.bufferDuration}
+            onValue={(bufferDuration) => change({ bufferDuration }, "bufferDuration")}
+            onLeave={leave("bufferDuration")}
+            help="How much goes to the processor at a time, 2 to 120"
+            suffix="s"
+            error={error("bufferDuration")}
+            numeric
+          />
+          <TextField
+            label="Delay"
+            name="delay"
+            value={form.delay}
+            onValue={(delay) => change({ delay }, "delay")}
+            onLeave={leave("delay")}
+            help="What a processor has at least, 1 to 300"
+            suffix="s"
+            error={error("delay")}
+            numeric
+          />
+          <TextField
+            label="Batches at once"
+            name="maxConcurrentBatches"
+            value={form.maxConcurrentBatches}
+            onValue={(maxConcurrentBatches) => change({ maxConcurrentBatches }, "maxConcurrentBatches")}
+            onLeave={leave("maxConcurrentBatches")}
+            help="With one processor, 1 to 64"
+            error={error("maxConcurrentBatches")}
+            numeric
+          />
+          <SelectField
+            label="Begin"
+            name="start"
+            value={form.start}
+            options={STARTS}
+            onValue={(start) => change({ start }, "start")}
+            error={error("start")}
+          />
         </div>
-        <Check name="hlsOutput" checked={form.hlsOutput} onValue={(hlsOutput) => change({ hlsOutput }, "hlsOutput")}>
+        <Check
+          name="hlsOutput"
+          checked={form.hlsOutput}
+          onValue={(hlsOutput) => change({ hlsOutput }, "hlsOutput")}
+        >
           HLS output: watch it here, and in any player
         </Check>
         {error("hlsOutput") !== undefined && <p class="error">{error("hlsOutput")}</p>}
@@ -156,7 +220,9 @@ function Form() {
           Start it at once
         </Check>
         <span class="dim create-hint">
-          {Number.isFinite(seconds) && form.autostart ? `It begins to play about ${Math.ceil(seconds + 6)} s after that.` : ""}
+          {Number.isFinite(seconds) && form.autostart
+            ? `It begins to play about ${Math.ceil(seconds + 6)} s after that.`
+            : ""}
         </span>
         <div class="buttons">
           <a class="button" href="#/">

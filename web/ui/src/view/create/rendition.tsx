@@ -22,16 +22,25 @@ interface Props {
 
 export function RenditionFields({ index, rendition, alone, error, leave, onChange, onRemove }: Props) {
   const name = (field: string) => `renditions[${index}].${field}`;
-  const set = (field: keyof RenditionForm) => (value: string) => onChange({ ...rendition, [field]: value }, name(field));
+  const set = (field: keyof RenditionForm) => (value: string) =>
+    onChange({ ...rendition, [field]: value }, name(field));
   const outputs = urlLines(rendition.rtmpUrls);
-  const outputErrors = outputs.map((_, number) => error(name(`outputs[${number}].url`))).filter((one) => one !== undefined);
+  const outputErrors = outputs
+    .map((_, number) => error(name(`outputs[${number}].url`)))
+    .filter((one) => one !== undefined);
   const title = alone ? "What changes the sound" : `Language ${index + 1}`;
   return (
     <section class="card" aria-label={title}>
       <div class="card-head">
         <h2>{title}</h2>
         {!alone && (
-          <button type="button" class="ghost square" title="Remove" aria-label={`Remove language ${index + 1}`} onClick={onRemove}>
+          <button
+            type="button"
+            class="ghost square"
+            title="Remove"
+            aria-label={`Remove language ${index + 1}`}
+            onClick={onRemove}
+          >
             <Icon name="trash" />
           </button>
         )}
@@ -48,9 +57,36 @@ export function RenditionFields({ index, rendition, alone, error, leave, onChang
         mono
       />
       <div class="fields">
-        <TextField label="Track name" name={name("name")} value={rendition.name} onValue={set("name")} onLeave={leave(name("name"))} help="As listeners see it" error={error(name("name"))} mono />
-        <TextField label="Language" name={name("language")} value={rendition.language} onValue={set("language")} onLeave={leave(name("language"))} placeholder="de" help="Optional: de, pt-BR …" error={error(name("language"))} mono />
-        <SelectField label="If it is late or wrong" name={name("fallback")} value={rendition.fallback} options={FALLBACKS} onValue={set("fallback")} help="What goes on air instead" error={error(name("fallback"))} />
+        <TextField
+          label="Track name"
+          name={name("name")}
+          value={rendition.name}
+          onValue={set("name")}
+          onLeave={leave(name("name"))}
+          help="As listeners see it"
+          error={error(name("name"))}
+          mono
+        />
+        <TextField
+          label="Language"
+          name={name("language")}
+          value={rendition.language}
+          onValue={set("language")}
+          onLeave={leave(name("language"))}
+          placeholder="de"
+          help="Optional: de, pt-BR …"
+          error={error(name("language"))}
+          mono
+        />
+        <SelectField
+          label="If it is late or wrong"
+          name={name("fallback")}
+          value={rendition.fallback}
+          options={FALLBACKS}
+          onValue={set("fallback")}
+          help="What goes on air instead"
+          error={error(name("fallback"))}
+        />
       </div>
       <Field
         label="Push to RTMP"

@@ -32,7 +32,12 @@ export function BatchPanel({ stream, batch, rendition: name, onClose }: Props) {
       </div>
       {batch.state === "skipped" && <Why tone="bad" title="Skipped" text={batch.reason} advice={undefined} />}
       {rendition?.fallbackReason !== undefined && (
-        <Why tone="warn" title={fallbackTitle(rendition.fallbackKind)} text={rendition.fallbackReason} advice={fallbackAdvice(rendition.fallbackKind)} />
+        <Why
+          tone="warn"
+          title={fallbackTitle(rendition.fallbackKind)}
+          text={rendition.fallbackReason}
+          advice={fallbackAdvice(rendition.fallbackKind)}
+        />
       )}
       <Compare streamId={stream.streamId} batch={batch} rendition={rendition} />
       <Timeline batch={batch} rendition={rendition} />
@@ -49,7 +54,12 @@ export function BatchPanel({ stream, batch, rendition: name, onClose }: Props) {
   );
 }
 
-function Why(props: { tone: "warn" | "bad"; title: string; text: string | undefined; advice: string | undefined }) {
+function Why(props: {
+  tone: "warn" | "bad";
+  title: string;
+  text: string | undefined;
+  advice: string | undefined;
+}) {
   return (
     <div class={`why why-${props.tone}`}>
       <ToneIcon tone={props.tone} size={20} />
@@ -127,9 +137,7 @@ function Figure({ name, children }: { name: string; children: ComponentChildren 
   return (
     <tr>
       <th scope="row">{name}</th>
-      <td colSpan={2}>
-        {children}
-      </td>
+      <td colSpan={2}>{children}</td>
     </tr>
   );
 }

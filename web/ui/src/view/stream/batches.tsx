@@ -10,13 +10,25 @@ import { go, streamLink } from "../../route";
 import { BatchPanel } from "./batch-panel";
 import { useRendition, Waterfall } from "./waterfall";
 
-export function Batches({ stream, detail, selected }: { stream: Stream; detail: Detail; selected: number | undefined }) {
+export function Batches({
+  stream,
+  detail,
+  selected,
+}: {
+  stream: Stream;
+  detail: Detail;
+  selected: number | undefined;
+}) {
   const [rendition, picker] = useRendition(stream);
   const [fallenOnly, setFallenOnly] = useState(false);
   const [loading, setLoading] = useState(false);
   const all = detail.batches.value;
   const shown = fallenOnly
-    ? all.filter((batch) => batch.state === "skipped" || batch.renditions.some((one) => one.name === rendition && one.times["fallback"] !== undefined))
+    ? all.filter(
+        (batch) =>
+          batch.state === "skipped" ||
+          batch.renditions.some((one) => one.name === rendition && one.times["fallback"] !== undefined),
+      )
     : all;
   const batch = all.find((one) => one.batch === selected);
   const older = async () => {
@@ -51,7 +63,13 @@ export function Batches({ stream, detail, selected }: { stream: Stream; detail: 
         )}
       </section>
       {batch !== undefined && (
-        <BatchPanel key={batch.batch} stream={stream} batch={batch} rendition={rendition} onClose={() => go(streamLink(stream.streamId, "batches"), true)} />
+        <BatchPanel
+          key={batch.batch}
+          stream={stream}
+          batch={batch}
+          rendition={rendition}
+          onClose={() => go(streamLink(stream.streamId, "batches"), true)}
+        />
       )}
     </div>
   );

@@ -29,11 +29,20 @@ export function barChart(element: HTMLElement, height: number, data: Histogram):
     },
     axes: [
       { ...axis(), values: (_, marks) => marks.map((mark) => seconds(mark)) },
-      { ...axis(), size: 44, values: (_, marks) => marks.map((mark) => (Number.isInteger(mark) ? String(mark) : "")) },
+      {
+        ...axis(),
+        size: 44,
+        values: (_, marks) => marks.map((mark) => (Number.isInteger(mark) ? String(mark) : "")),
+      },
     ],
     series: [
       {},
-      { fill: colour("--processor"), width: 0, points: { show: false }, ...(uPlot.paths.bars ? { paths: uPlot.paths.bars({ size: [0.9, 80] }) } : {}) },
+      {
+        fill: colour("--processor"),
+        width: 0,
+        points: { show: false },
+        ...(uPlot.paths.bars ? { paths: uPlot.paths.bars({ size: [0.9, 80] }) } : {}),
+      },
     ],
   };
   return new uPlot(options, [centres, data.counts], element);

@@ -28,7 +28,11 @@ function tracksOf(batch: Batch, rendition: BatchRendition | undefined): Track[] 
   const came = times["processed"] ?? times["late"];
   const missing = (there: boolean, why: string) => (there ? {} : { missing: why });
   return [
-    { track: "original", name: "Original", ...missing(batch.times["demuxed"] !== undefined, "not demuxed yet") },
+    {
+      track: "original",
+      name: "Original",
+      ...missing(batch.times["demuxed"] !== undefined, "not demuxed yet"),
+    },
     { track: "processed", name: "Processed", ...missing(came !== undefined, "nothing came back") },
     { track: "fitted", name: "On air", ...missing(times["remuxed"] !== undefined, "not fitted yet") },
   ];
@@ -46,17 +50,29 @@ async function loadLane(streamId: string, batch: number, rendition: string, trac
   }
 }
 
-export function Compare({ streamId, batch, rendition }: { streamId: string; batch: Batch; rendition: BatchRendition | undefined }) {
+export function Compare({
+  streamId,
+  batch,
+  rendition,
+}: {
+  streamId: string;
+  batch: Batch;
+  rendition: BatchRendition | undefined;
+}) {
   const [loaded, setLoaded] = useState<Loaded>({ state: "loading" });
   const name = rendition?.name ?? "main";
   // Another state may mean other files: a reply has come, the slot is filled, all is cleaned up.
   const gone = batch.state === "cleaned" || batch.state === "skipped";
-  const version = `${gone} ${tracksOf(batch, rendition).map((track) => track.missing).join()}`;
+  const version = `${gone} ${tracksOf(batch, rendition)
+    .map((track) => track.missing)
+    .join()}`;
   useEffect(() => {
     let wanted = true;
     if (gone) return undefined;
     const timer = setTimeout(async () => {
-      const lanes = await Promise.all(tracksOf(batch, rendition).map((track) => loadLane(streamId, batch.batch, name, track)));
+      const lanes = await Promise.all(
+        tracksOf(batch, rendition).map((track) => loadLane(streamId, batch.batch, name, track)),
+      );
       if (wanted) setLoaded({ state: "loaded", lanes });
     }, PATIENCE_MS);
     return () => {
@@ -65,17 +81,27 @@ export function Compare({ streamId, batch, rendition }: { streamId: string; batc
     };
   }, [streamId, batch.batch, name, version]);
 
-  if (gone) return <p class="dim empty-note">Its files have been cleaned up: there is no sound to compare.</p>;
-  if (loaded.state === "loading") return <div class="compare compare-wait" aria-busy="true" aria-label="Sound is being loaded" />;
+  if (gone)
+    return <p class="dim empty-note">Its files have been cleaned up: there is no sound to compare.</p>;
+  if (loaded.state === "loading")
+    return <div class="compare compare-wait" aria-busy="true" aria-label="Sound is being loaded" />;
   const there = loaded.lanes.filter((lane) => lane.sound !== undefined);
   if (there.length === 0) {
     return <p class="dim empty-note">There is no sound to compare: {loaded.lanes[0]?.missing}.</p>;
   }
-  return <Lanes key={version} lanes={loaded.lanes} sounds={there.flatMap((lane) => (lane.sound ? [lane.sound] : []))} />;
+  return (
+    <Lanes
+      key={version}
+      lanes={loaded.lanes}
+      sounds={there.flatMap((lane) => (lane.sound ? [lane.sound] : []))}
+    />
+  );
 }
 
 function Lanes({ lanes, sounds }: { lanes: Lane[]; sounds: Sound[] }) {
-  const [heard, setHeard] = useState<string>(() => lanes.findLast((lane) => lane.sound !== undefined)?.track ?? "original");
+  const [heard, setHeard] = useState<string>(
+    () => lanes.findLast((lane) => lane.sound !== undefined)?.track ?? "original",
+  );
   const [playing, setPlaying] = useState(false);
   const [player] = useState(() => new SoundPlayer(sounds, setPlaying));
   const length = Math.max(...sounds.map((sound) => sound.buffer.duration));
@@ -87,7 +113,12 @@ function Lanes({ lanes, sounds }: { lanes: Lane[]; sounds: Sound[] }) {
   return (
     <div class="compare">
       <div class="compare-bar">
-        <button type="button" class="primary square" aria-label={playing ? "Pause" : "Play"} onClick={() => player.toggle(heard)}>
+        <button
+          type="button"
+          class="primary square"
+          aria-label={playing ? "Pause" : "Play"}
+          onClick={() => player.toggle(heard)}
+        >
           <Icon name={playing ? "pause" : "play"} />
         </button>
         <span class="dim">All play in step: choose which one you hear.</span>
@@ -95,7 +126,13 @@ function Lanes({ lanes, sounds }: { lanes: Lane[]; sounds: Sound[] }) {
       </div>
       {lanes.map((lane) => (
         <div key={lane.track} class={lane.track === heard && lane.sound ? "lane lane-on" : "lane"}>
-          <button type="button" class="lane-name" aria-pressed={lane.track === heard} disabled={lane.sound === undefined} onClick={() => hear(lane.track)}>
+          <button
+            type="button"
+            class="lane-name"
+            aria-pressed={lane.track === heard}
+            disabled={lane.sound === undefined}
+            onClick={() => hear(lane.track)}
+          >
             <Icon name="sound" size={14} /> {lane.name}
           </button>
           {lane.sound !== undefined ? (
@@ -103,7 +140,9 @@ function Lanes({ lanes, sounds }: { lanes: Lane[]; sounds: Sound[] }) {
           ) : (
             <span class="dim lane-missing">{lane.missing}</span>
           )}
-          <span class="num dim lane-level">{lane.sound?.levelDb === undefined ? "" : `${lane.sound.levelDb.toFixed(0)} dB`}</span>
+          <span class="num dim lane-level">
+            {lane.sound?.levelDb === undefined ? "" : `${lane.sound.levelDb.toFixed(0)} dB`}
+          </span>
         </div>
       ))}
     </div>

@@ -53,7 +53,9 @@ function withHls(Player: typeof Hls, video: HTMLVideoElement, path: string, call
   player.on(Player.Events.ERROR, (_, { fatal, type, details }) => {
     if (!fatal) return;
     const network = type === Player.ErrorTypes.NETWORK_ERROR;
-    calls.onError(`${network ? "The output cannot be loaded" : "The player has stopped"} (${details}). It is tried again`);
+    calls.onError(
+      `${network ? "The output cannot be loaded" : "The player has stopped"} (${details}). It is tried again`,
+    );
     clearTimeout(timer);
     timer = window.setTimeout(() => {
       if (type === Player.ErrorTypes.MEDIA_ERROR) player.recoverMediaError();

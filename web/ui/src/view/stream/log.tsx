@@ -40,16 +40,30 @@ export function Log({ detail }: { detail: Detail }) {
           options={LEVELS.map((one) => ({
             value: one,
             text: NAMES[one],
-            ...(one === "error" || one === "warn" ? { extra: <span class={counts[one] > 0 ? `count count-${one}` : "count"}>{counts[one]}</span> } : {}),
+            ...(one === "error" || one === "warn"
+              ? {
+                  extra: <span class={counts[one] > 0 ? `count count-${one}` : "count"}>{counts[one]}</span>,
+                }
+              : {}),
           }))}
         />
         <label class="search">
           <Icon name="search" />
           <span class="hidden">Search the log</span>
-          <input type="search" placeholder="Search" value={search} onInput={(event) => setSearch(event.currentTarget.value)} />
+          <input
+            type="search"
+            placeholder="Search"
+            value={search}
+            onInput={(event) => setSearch(event.currentTarget.value)}
+          />
         </label>
         <span class="dim num">{plural(shown.length, "line")}</span>
-        <button type="button" class={follow ? "on" : ""} aria-pressed={follow} onClick={() => setFollow(!follow)}>
+        <button
+          type="button"
+          class={follow ? "on" : ""}
+          aria-pressed={follow}
+          onClick={() => setFollow(!follow)}
+        >
           <Icon name="down" /> Follow
         </button>
         <button type="button" onClick={() => download(detail.streamId, shown)} disabled={shown.length === 0}>
@@ -60,7 +74,9 @@ export function Log({ detail }: { detail: Detail }) {
         </button>
       </div>
       {shown.length === 0 ? (
-        <p class="dim empty-note">{all.length === 0 ? "Nothing has been logged yet." : "No line is like that."}</p>
+        <p class="dim empty-note">
+          {all.length === 0 ? "Nothing has been logged yet." : "No line is like that."}
+        </p>
       ) : (
         <Virtual
           class="log-rows"
@@ -72,7 +88,9 @@ export function Log({ detail }: { detail: Detail }) {
           attributes={{ role: "log", "aria-label": "Log lines, newest last", "aria-live": "off" }}
           row={(index) => {
             const line = shown[index];
-            return line === undefined ? null : <Line key={line.seq} line={line} search={search} on={line === opened} onOpen={setOpened} />;
+            return line === undefined ? null : (
+              <Line key={line.seq} line={line} search={search} on={line === opened} onOpen={setOpened} />
+            );
           }}
         />
       )}
@@ -81,14 +99,25 @@ export function Log({ detail }: { detail: Detail }) {
   );
 }
 
-function Line({ line, search, on, onOpen }: { line: LogLine; search: string; on: boolean; onOpen: (line: LogLine) => void }) {
+function Line({
+  line,
+  search,
+  on,
+  onOpen,
+}: {
+  line: LogLine;
+  search: string;
+  on: boolean;
+  onOpen: (line: LogLine) => void;
+}) {
   const { entry } = line;
   return (
     <div class={`log-line log-${entry.level} ${on ? "log-on" : ""}`} onClick={() => onOpen(line)}>
       <span class="log-time num">{exactTime(entry.at)}</span>
       <span class="log-level">{entry.level}</span>
       <span class="log-text">
-        <Marked text={entry.message} search={search} /> <span class="log-fields">{<Marked text={fieldsText(entry.fields)} search={search} />}</span>
+        <Marked text={entry.message} search={search} />{" "}
+        <span class="log-fields">{<Marked text={fieldsText(entry.fields)} search={search} />}</span>
       </span>
     </div>
   );
@@ -96,7 +125,10 @@ function Line({ line, search, on, onOpen }: { line: LogLine; search: string; on:
 
 /** The text with what was searched for marked. */
 function Marked({ text, search }: { text: string; search: string }) {
-  const words = search.split(/\s+/).filter(Boolean).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  const words = search
+    .split(/\s+/)
+    .filter(Boolean)
+    .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   if (words.length === 0) return <>{text}</>;
   const parts = text.split(new RegExp(`(${words.join("|")})`, "gi"));
   return <>{parts.map((part, index) => (index % 2 === 1 ? <mark key={index}>{part}</mark> : part))}</>;
@@ -110,7 +142,8 @@ function Opened({ line, onClose }: { line: LogLine; onClose: () => void }) {
         <Icon name="close" />
       </button>
       <p>
-        <strong class={`log-${entry.level}`}>{entry.level}</strong> <span class="num dim">{entry.at}</span> <span class="dim mono">{entry.target}</span>
+        <strong class={`log-${entry.level}`}>{entry.level}</strong> <span class="num dim">{entry.at}</span>{" "}
+        <span class="dim mono">{entry.target}</span>
       </p>
       <p>{entry.message}</p>
       {Object.keys(entry.fields ?? {}).length > 0 && (
@@ -128,7 +161,11 @@ function Opened({ line, onClose }: { line: LogLine; onClose: () => void }) {
 }
 
 function download(streamId: string, lines: readonly LogLine[]): void {
-  const text = lines.map(({ entry }) => `${entry.at} ${entry.level.toUpperCase()} ${entry.message} ${fieldsText(entry.fields)}`.trimEnd()).join("\n");
+  const text = lines
+    .map(({ entry }) =>
+      `${entry.at} ${entry.level.toUpperCase()} ${entry.message} ${fieldsText(entry.fields)}`.trimEnd(),
+    )
+    .join("\n");
   const url = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/plain" }));
   const link = Object.assign(document.createElement("a"), { href: url, download: `${streamId}.log` });
   link.click();

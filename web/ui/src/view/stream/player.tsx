@@ -16,20 +16,29 @@ export function Player({ stream, detail }: { stream: Stream; detail: Detail }) {
   const ready = stream.hlsPath !== undefined && hls?.up === true;
   return (
     <section class="card player" aria-label="Player">
-      {ready ? <Screen path={stream.hlsPath ?? ""} stream={stream} /> : <Waiting stream={stream} detail={detail} />}
+      {ready ? (
+        <Screen path={stream.hlsPath ?? ""} stream={stream} />
+      ) : (
+        <Waiting stream={stream} detail={detail} />
+      )}
     </section>
   );
 }
 
 /** What the screen shows before there is something to watch. */
 function Waiting({ stream, detail }: { stream: Stream; detail: Detail }) {
-  const first = detail.batches.value.find((batch) => batch.airTime !== undefined && Date.parse(batch.airTime) > now.value);
+  const first = detail.batches.value.find(
+    (batch) => batch.airTime !== undefined && Date.parse(batch.airTime) > now.value,
+  );
   const { source, settings } = stream;
   let text = "It is being prepared";
-  if (stream.hlsPath === undefined) text = "The HLS output of this stream is off: there is nothing to watch here";
-  else if (!isActive(stream)) text = stream.state === "ended" ? "The stream has ended" : "The stream is stopped";
+  if (stream.hlsPath === undefined)
+    text = "The HLS output of this stream is off: there is nothing to watch here";
+  else if (!isActive(stream))
+    text = stream.state === "ended" ? "The stream has ended" : "The stream is stopped";
   else if (stream.state === "waiting") text = "There is no source yet";
-  else if (first?.airTime !== undefined) text = `On air in ${seconds(Math.max(0, Math.ceil((Date.parse(first.airTime) - now.value) / 1000)))}`;
+  else if (first?.airTime !== undefined)
+    text = `On air in ${seconds(Math.max(0, Math.ceil((Date.parse(first.airTime) - now.value) / 1000)))}`;
   else if (source.up) {
     const missing = settings.bufferDuration - source.accumulatedDuration + settings.delay;
     text = `The buffer is filling: on air in about ${seconds(Math.max(1, Math.ceil(missing)))}`;
@@ -69,11 +78,18 @@ function Screen({ path, stream }: { path: string; stream: Stream }) {
     if (video.current) video.current.muted = false;
     setMuted(false);
   };
-  const language = (name: string) => stream.renditions.find((rendition) => rendition.name === name)?.language ?? undefined;
+  const language = (name: string) =>
+    stream.renditions.find((rendition) => rendition.name === name)?.language ?? undefined;
   return (
     <>
       <div class="screen">
-        <video ref={video} controls playsInline aria-label={`Output of ${stream.streamId}`} onVolumeChange={(event) => setMuted(event.currentTarget.muted)} />
+        <video
+          ref={video}
+          controls
+          playsInline
+          aria-label={`Output of ${stream.streamId}`}
+          onVolumeChange={(event) => setMuted(event.currentTarget.muted)}
+        />
         {muted && (
           <button type="button" class="sound-on" onClick={soundOn}>
             <Icon name="sound" /> Turn the sound on
@@ -91,7 +107,10 @@ function Screen({ path, stream }: { path: string; stream: Stream }) {
             label="Sound track"
             value={String(current)}
             onValue={(value) => choose(Number(value))}
-            options={tracks.map(({ name }, index) => ({ value: String(index), text: trackTitle(name, language(name)) }))}
+            options={tracks.map(({ name }, index) => ({
+              value: String(index),
+              text: trackTitle(name, language(name)),
+            }))}
           />
         )}
         <a href={path} class="player-link" title="Address of the HLS output, for any player">

@@ -11,7 +11,15 @@ import { type Histogram, histogram, quantile } from "../../model/histogram";
 const MOST_BUCKETS = 30;
 const HEIGHT = 180;
 
-export function RoundTrips({ stream, batches, rendition }: { stream: Stream; batches: readonly Batch[]; rendition: string | undefined }) {
+export function RoundTrips({
+  stream,
+  batches,
+  rendition,
+}: {
+  stream: Stream;
+  batches: readonly Batch[];
+  rendition: string | undefined;
+}) {
   const trips = roundTrips(batches, rendition);
   const figures: [string, number | undefined][] = [
     ["Median", quantile(trips, 0.5)],
@@ -23,7 +31,8 @@ export function RoundTrips({ stream, batches, rendition }: { stream: Stream; bat
       <div class="card-head">
         <h2 id="trips">Processor round trip</h2>
         <span class="dim">
-          {rendition}, {plural(trips.length, "batch", "batches")}, {seconds(stream.delay ?? stream.settings.delay)} allowed at least
+          {rendition}, {plural(trips.length, "batch", "batches")},{" "}
+          {seconds(stream.delay ?? stream.settings.delay)} allowed at least
         </span>
       </div>
       {trips.length === 0 ? (
@@ -56,7 +65,9 @@ function Chart({ data }: { data: Histogram }) {
     let ended = false;
     const element = box.current;
     if (!element) return undefined;
-    const observer = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }));
+    const observer = new ResizeObserver(() =>
+      plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }),
+    );
     void import("./chart").then(({ barChart }) => {
       if (ended) return;
       plot.current = barChart(element, HEIGHT, shown.current);

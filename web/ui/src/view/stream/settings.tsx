@@ -69,9 +69,16 @@ export function Settings({ stream }: { stream: Stream }) {
     try {
       await apply(body);
     } catch (thrown) {
-      if (thrown instanceof ApiError && thrown.status === 409 && isActive(stream)) withRestart(body, thrown.restart);
+      if (thrown instanceof ApiError && thrown.status === 409 && isActive(stream))
+        withRestart(body, thrown.restart);
       else {
-        const errors = thrown instanceof ApiError ? errorsByField(thrown.fields, (field) => FIELDS.includes(field) || field.startsWith("renditions[")) : {};
+        const errors =
+          thrown instanceof ApiError
+            ? errorsByField(
+                thrown.fields,
+                (field) => FIELDS.includes(field) || field.startsWith("renditions["),
+              )
+            : {};
         setFromApi(Object.keys(errors).length > 0 ? errors : { "": sentence(thrown) });
       }
     }
@@ -82,14 +89,32 @@ export function Settings({ stream }: { stream: Stream }) {
     <form class="settings" onSubmit={submit} noValidate aria-label="Settings">
       <section class="card" aria-labelledby="timing">
         <h2 id="timing">Source and timing</h2>
-        <TextField label="Source" {...text("sourceUrl")} mono help="Credentials and query values are not shown" />
+        <TextField
+          label="Source"
+          {...text("sourceUrl")}
+          mono
+          help="Credentials and query values are not shown"
+        />
         <div class="fields">
           <TextField label="Buffer" {...text("bufferDuration")} suffix="s" numeric help="2 to 120" />
           <TextField label="Delay" {...text("delay")} suffix="s" numeric help="1 to 300" />
           <TextField label="Batches at once" {...text("maxConcurrentBatches")} numeric help="1 to 64" />
-          <SelectField label="Begin" name="start" value={draft.start} options={STARTS} onValue={(start) => change({ start })} error={error("start")} disabled={disabled} />
+          <SelectField
+            label="Begin"
+            name="start"
+            value={draft.start}
+            options={STARTS}
+            onValue={(start) => change({ start })}
+            error={error("start")}
+            disabled={disabled}
+          />
         </div>
-        <Check name="hlsOutput" checked={draft.hlsOutput} onValue={(hlsOutput) => change({ hlsOutput })} disabled={disabled}>
+        <Check
+          name="hlsOutput"
+          checked={draft.hlsOutput}
+          onValue={(hlsOutput) => change({ hlsOutput })}
+          disabled={disabled}
+        >
           HLS output
         </Check>
       </section>
@@ -100,7 +125,9 @@ export function Settings({ stream }: { stream: Stream }) {
           at={`renditions[${index}]`}
           error={error}
           disabled={disabled}
-          onChange={(changed) => change({ renditions: draft.renditions.map((one, place) => (place === index ? changed : one)) })}
+          onChange={(changed) =>
+            change({ renditions: draft.renditions.map((one, place) => (place === index ? changed : one)) })
+          }
         />
       ))}
       {fromApi[""] !== undefined && (
@@ -110,12 +137,22 @@ export function Settings({ stream }: { stream: Stream }) {
       )}
       {mayChange.value && (
         <div class="create-foot">
-          <span class="dim">{body === undefined ? "Nothing has been changed." : `To change: ${Object.keys(body).join(", ")}`}</span>
+          <span class="dim">
+            {body === undefined ? "Nothing has been changed." : `To change: ${Object.keys(body).join(", ")}`}
+          </span>
           <div class="buttons">
-            <button type="button" disabled={body === undefined || busy} onClick={() => change(draftOf(stream.settings))}>
+            <button
+              type="button"
+              disabled={body === undefined || busy}
+              onClick={() => change(draftOf(stream.settings))}
+            >
               Undo
             </button>
-            <button type="submit" class="primary" disabled={body === undefined || busy || Object.keys(own).length > 0}>
+            <button
+              type="submit"
+              class="primary"
+              disabled={body === undefined || busy || Object.keys(own).length > 0}
+            >
               {busy ? "Changing …" : "Change"}
             </button>
           </div>
@@ -140,14 +177,51 @@ function RenditionSettings({ rendition, at, error, disabled, onChange }: Renditi
       <h2>
         Rendition <span class="mono">{rendition.name}</span>
       </h2>
-      <TextField label="Processor" name={`${at}.audioProcessorUrl`} value={rendition.audioProcessorUrl} onValue={(audioProcessorUrl) => onChange({ ...rendition, audioProcessorUrl })} error={error(`${at}.audioProcessorUrl`)} disabled={disabled} mono />
+      <TextField
+        label="Processor"
+        name={`${at}.audioProcessorUrl`}
+        value={rendition.audioProcessorUrl}
+        onValue={(audioProcessorUrl) => onChange({ ...rendition, audioProcessorUrl })}
+        error={error(`${at}.audioProcessorUrl`)}
+        disabled={disabled}
+        mono
+      />
       <div class="fields">
-        <TextField label="Language" name={`${at}.language`} value={rendition.language} onValue={(language) => onChange({ ...rendition, language })} error={error(`${at}.language`)} disabled={disabled} mono />
-        <SelectField label="If it is late or wrong" name={`${at}.fallback`} value={rendition.fallback} options={FALLBACKS} onValue={(fallback) => onChange({ ...rendition, fallback })} error={error(`${at}.fallback`)} disabled={disabled} />
+        <TextField
+          label="Language"
+          name={`${at}.language`}
+          value={rendition.language}
+          onValue={(language) => onChange({ ...rendition, language })}
+          error={error(`${at}.language`)}
+          disabled={disabled}
+          mono
+        />
+        <SelectField
+          label="If it is late or wrong"
+          name={`${at}.fallback`}
+          value={rendition.fallback}
+          options={FALLBACKS}
+          onValue={(fallback) => onChange({ ...rendition, fallback })}
+          error={error(`${at}.fallback`)}
+          disabled={disabled}
+        />
       </div>
-      <Field label="Push to RTMP" name={`${at}.outputs`} help="One address a line; keys are not shown" error={outputsError}>
+      <Field
+        label="Push to RTMP"
+        name={`${at}.outputs`}
+        help="One address a line; keys are not shown"
+        error={outputsError}
+      >
         {(bind) => (
-          <textarea {...bind} class="mono" rows={Math.max(1, rendition.rtmpUrls.split("\n").length)} value={rendition.rtmpUrls} spellcheck={false} disabled={disabled} onInput={(event) => onChange({ ...rendition, rtmpUrls: event.currentTarget.value })} />
+          <textarea
+            {...bind}
+            class="mono"
+            rows={Math.max(1, rendition.rtmpUrls.split("\n").length)}
+            value={rendition.rtmpUrls}
+            spellcheck={false}
+            disabled={disabled}
+            onInput={(event) => onChange({ ...rendition, rtmpUrls: event.currentTarget.value })}
+          />
         )}
       </Field>
     </section>

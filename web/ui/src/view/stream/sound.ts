@@ -16,7 +16,12 @@ const FADE_S = 0.01;
 let shared: AudioContext | undefined;
 const context = (): AudioContext => (shared ??= new AudioContext());
 
-export async function decodeTrack(streamId: string, batch: number, track: string, rendition: string): Promise<Sound> {
+export async function decodeTrack(
+  streamId: string,
+  batch: number,
+  track: string,
+  rendition: string,
+): Promise<Sound> {
   const bytes = await api.audio(streamId, batch, track, rendition);
   let buffer: AudioBuffer;
   try {
@@ -24,7 +29,9 @@ export async function decodeTrack(streamId: string, batch: number, track: string
   } catch {
     throw new Error("this browser cannot decode it");
   }
-  const channels = Array.from({ length: buffer.numberOfChannels }, (_, channel) => buffer.getChannelData(channel));
+  const channels = Array.from({ length: buffer.numberOfChannels }, (_, channel) =>
+    buffer.getChannelData(channel),
+  );
   return { track, buffer, channels, levelDb: loudnessDb(channels) };
 }
 

@@ -45,7 +45,9 @@ export function StorageTab({ stream, detail }: { stream: Stream; detail: Detail 
         <dl class="pairs">
           <div>
             <dt>Batches on disk</dt>
-            <dd class="num">{storage.oldestBatch === null ? "none" : `${storage.oldestBatch} to ${storage.newestBatch}`}</dd>
+            <dd class="num">
+              {storage.oldestBatch === null ? "none" : `${storage.oldestBatch} to ${storage.newestBatch}`}
+            </dd>
           </div>
           <div>
             <dt>Came in all</dt>
@@ -88,7 +90,12 @@ function Clean({ id, onCleaned }: { id: string; onCleaned: () => void }) {
     setBusy(true);
     try {
       const { removedBatches, freedBytes } = await api.clean(id, Number(keep));
-      tell("good", removedBatches === 0 ? "There was nothing to remove" : `${plural(removedBatches, "batch", "batches")} removed, ${bytes(freedBytes)} free again`);
+      tell(
+        "good",
+        removedBatches === 0
+          ? "There was nothing to remove"
+          : `${plural(removedBatches, "batch", "batches")} removed, ${bytes(freedBytes)} free again`,
+      );
       onCleaned();
     } catch (thrown) {
       tellError(thrown);
@@ -100,7 +107,14 @@ function Clean({ id, onCleaned }: { id: string; onCleaned: () => void }) {
       <h2 id="clean">Clean up</h2>
       <p class="dim">What has not aired, and what a playlist still lists, always stays.</p>
       <form class="inline-form" onSubmit={submit} noValidate>
-        <TextField label="Aired batches to keep" name="keepLast" value={keep} onValue={setKeep} error={wrong} numeric />
+        <TextField
+          label="Aired batches to keep"
+          name="keepLast"
+          value={keep}
+          onValue={setKeep}
+          error={wrong}
+          numeric
+        />
         <button type="submit" disabled={busy || wrong !== undefined}>
           {busy ? "Cleaning up …" : "Clean up"}
         </button>

@@ -81,7 +81,11 @@ function Tabs({ id, current }: { id: string; current: Tab }) {
   return (
     <nav class="tabs" ref={nav} aria-label={`Parts of ${id}`}>
       {TABS.map((tab) => (
-        <a key={tab} href={streamLink(id, tab)} {...(tab === current ? { "aria-current": "page" as const } : {})}>
+        <a
+          key={tab}
+          href={streamLink(id, tab)}
+          {...(tab === current ? { "aria-current": "page" as const } : {})}
+        >
           {TAB_NAMES[tab]}
         </a>
       ))}
@@ -119,7 +123,13 @@ function Head({ stream }: { stream: Stream }) {
                 <Icon name="play" /> Start
               </button>
             )}
-            <button type="button" class="ghost square" aria-label={`Delete ${id}`} title="Delete" onClick={() => remove(id)}>
+            <button
+              type="button"
+              class="ghost square"
+              aria-label={`Delete ${id}`}
+              title="Delete"
+              onClick={() => remove(id)}
+            >
               <Icon name="trash" />
             </button>
           </div>

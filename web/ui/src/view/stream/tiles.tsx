@@ -18,22 +18,52 @@ export function Tiles({ stream, whole }: { stream: Stream; whole: boolean }) {
   return (
     <dl class={whole ? "tiles" : "tiles tiles-aside"}>
       <Tile label="Source" note={`${plural(source.segments, "segment")}${lost}`}>
-        {active && !source.up && judge(stream.state).tone !== "busy" ? <span class="tone-bad">Down</span> : bitrate(active && source.up ? source.bitrate : null)}
+        {active && !source.up && judge(stream.state).tone !== "busy" ? (
+          <span class="tone-bad">Down</span>
+        ) : (
+          bitrate(active && source.up ? source.bitrate : null)
+        )}
       </Tile>
       <Tile label="Buffer" note={`Batch ${source.currentBatch} is being filled`}>
-        <Meter share={source.accumulatedDuration / buffer} label="Buffer" text={`${source.accumulatedDuration.toFixed(0)} / ${buffer.toFixed(0)} s`} />
+        <Meter
+          share={source.accumulatedDuration / buffer}
+          label="Buffer"
+          text={`${source.accumulatedDuration.toFixed(0)} / ${buffer.toFixed(0)} s`}
+        />
       </Tile>
       <Tile label="Delay" note={`Measured end to end: ${seconds(stream.endToEnd)}`}>
         {seconds(stream.delay ?? settings.delay)}
       </Tile>
-      <Tile label="Turnaround" note={pending > 0 ? `${plural(pending, "batch", "batches")} with processors` : "The service's own, newest batch"}>
+      <Tile
+        label="Turnaround"
+        note={
+          pending > 0
+            ? `${plural(pending, "batch", "batches")} with processors`
+            : "The service's own, newest batch"
+        }
+      >
         {seconds(stream.lastTurnaround)}
       </Tile>
-      <Tile label="Fallback, last hour" note={`${plural(stream.renditions.reduce((sum, one) => sum + one.fallbacks, 0), "batch", "batches")} in all`}>
+      <Tile
+        label="Fallback, last hour"
+        note={`${plural(
+          stream.renditions.reduce((sum, one) => sum + one.fallbacks, 0),
+          "batch",
+          "batches",
+        )} in all`}
+      >
         <FallbackSpark history={totalHistory(stream.renditions)} />
       </Tile>
       <Tile label="Outputs" note={stream.outputs.map((output) => output.name).join(", ") || "None"}>
-        {!active ? "–" : down === 0 ? `${stream.outputs.length} up` : <span class={stream.outputs.some((o) => o.reason) ? "tone-bad" : ""}>{`${stream.outputs.length - down} of ${stream.outputs.length} up`}</span>}
+        {!active ? (
+          "–"
+        ) : down === 0 ? (
+          `${stream.outputs.length} up`
+        ) : (
+          <span
+            class={stream.outputs.some((o) => o.reason) ? "tone-bad" : ""}
+          >{`${stream.outputs.length - down} of ${stream.outputs.length} up`}</span>
+        )}
       </Tile>
     </dl>
   );

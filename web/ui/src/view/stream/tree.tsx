@@ -42,7 +42,14 @@ export function Tree({ stream }: { stream: Stream }) {
                 <div class="node node-group">
                   <span class="node-title">{rendition.name}</span>
                   <span class="node-note">
-                    {[rendition.language, `${rendition.processed} processed`, `${rendition.fallbacks} on fallback`, `${rendition.late} late`].filter(Boolean).join(" · ")}
+                    {[
+                      rendition.language,
+                      `${rendition.processed} processed`,
+                      `${rendition.fallbacks} on fallback`,
+                      `${rendition.late} late`,
+                    ]
+                      .filter(Boolean)
+                      .join(" · ")}
                   </span>
                 </div>
                 <ul>
@@ -106,24 +113,45 @@ function describe(actor: Actor, stream: Stream, active: boolean): Node {
   switch (kind) {
     case "fetcher": {
       const { source } = stream;
-      const note = source.up ? `${plural(source.segments, "segment")}, ${bytes(source.bytes)}` : "source down";
-      return make("Fetcher", source.up ? "good" : stream.state === "starting" ? "busy" : "bad", note, stream.settings.sourceUrl);
+      const note = source.up
+        ? `${plural(source.segments, "segment")}, ${bytes(source.bytes)}`
+        : "source down";
+      return make(
+        "Fetcher",
+        source.up ? "good" : stream.state === "starting" ? "busy" : "bad",
+        note,
+        stream.settings.sourceUrl,
+      );
     }
     case "demuxer":
       return make("Demuxer", "good", "runs");
     case "processor-link": {
       const pending = rendition && rendition.pending > 0 ? `, ${rendition.pending} pending` : "";
       const note = rendition?.connected ? `connected${pending}` : "not connected";
-      return make("Processor link", rendition?.connected ? "good" : "warn", note, settings?.audioProcessorUrl);
+      return make(
+        "Processor link",
+        rendition?.connected ? "good" : "warn",
+        note,
+        settings?.audioProcessorUrl,
+      );
     }
     case "remuxer":
-      return make("Remuxer", "good", rendition && rendition.pendingRemux > 0 ? `${rendition.pendingRemux} waiting` : `${rendition?.remuxed ?? 0} fitted`);
+      return make(
+        "Remuxer",
+        "good",
+        rendition && rendition.pendingRemux > 0
+          ? `${rendition.pendingRemux} waiting`
+          : `${rendition?.remuxed ?? 0} fitted`,
+      );
     case "publisher": {
       const output = stream.outputs.find((one) => one.name === rest.join("/"));
       const missed = output && output.missedSamples > 0 ? `, ${output.missedSamples} samples missed` : "";
       const tone: Tone = output?.up ? "good" : output?.reason !== undefined ? "bad" : "busy";
-      const note = output?.up ? `up, ${plural(output.published, "batch", "batches")}${missed}` : (output?.connectionStatus ?? "down");
-      const title = rest[0] === "hls" ? "HLS publisher" : `RTMP publisher ${(rest[1] ?? "").replace("rtmp-", "")}`;
+      const note = output?.up
+        ? `up, ${plural(output.published, "batch", "batches")}${missed}`
+        : (output?.connectionStatus ?? "down");
+      const title =
+        rest[0] === "hls" ? "HLS publisher" : `RTMP publisher ${(rest[1] ?? "").replace("rtmp-", "")}`;
       return make(title, tone, note, output?.target);
     }
     default:

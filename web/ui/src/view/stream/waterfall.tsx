@@ -33,7 +33,10 @@ export function useRendition(stream: Stream): [string | undefined, JSX.Element |
   const current = chosen !== undefined && names.includes(chosen) ? chosen : names[0];
   if (names.length < 2) return [current, null];
   const options = names.map((name) => ({ value: name, text: name }));
-  return [current, <Segments key="rendition" label="Rendition" value={current ?? ""} options={options} onValue={choose} />];
+  return [
+    current,
+    <Segments key="rendition" label="Rendition" value={current ?? ""} options={options} onValue={choose} />,
+  ];
 }
 
 interface Props {
@@ -53,7 +56,14 @@ export function Waterfall({ batches, rendition, selected, onSelect, short = fals
 
   const keys = (event: KeyboardEvent) => {
     const page = Math.max(1, Math.floor((box.current?.clientHeight ?? 300) / ROW_HEIGHT) - 1);
-    const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -batches.length, End: batches.length };
+    const steps: Record<string, number> = {
+      ArrowDown: 1,
+      ArrowUp: -1,
+      PageDown: page,
+      PageUp: -page,
+      Home: -batches.length,
+      End: batches.length,
+    };
     const step = steps[event.key];
     if (step === undefined || batches.length === 0) return;
     event.preventDefault();
@@ -68,7 +78,10 @@ export function Waterfall({ batches, rendition, selected, onSelect, short = fals
     }
   };
 
-  if (batches.length === 0) return <p class="dim empty-note">There is no batch yet: the first is complete once the buffer is full.</p>;
+  if (batches.length === 0)
+    return (
+      <p class="dim empty-note">There is no batch yet: the first is complete once the buffer is full.</p>
+    );
   return (
     <div class="waterfall">
       <Legend />
@@ -87,9 +100,18 @@ export function Waterfall({ batches, rendition, selected, onSelect, short = fals
         row={(at) => {
           const batch = batches[at];
           // What is settled does not move with the time.
-          const still = batch?.state === "cleaned" || batch?.state === "published" || batch?.state === "skipped";
+          const still =
+            batch?.state === "cleaned" || batch?.state === "published" || batch?.state === "skipped";
           return batch === undefined ? null : (
-            <Row key={batch.batch} batch={batch} rendition={rendition} span={span} nowS={still ? 0 : nowS} selected={batch.batch === selected} onSelect={onSelect} />
+            <Row
+              key={batch.batch}
+              batch={batch}
+              rendition={rendition}
+              span={span}
+              nowS={still ? 0 : nowS}
+              selected={batch.batch === selected}
+              onSelect={onSelect}
+            />
           );
         }}
       />
@@ -144,7 +166,13 @@ interface RowProps {
 class Row extends Component<RowProps> {
   override shouldComponentUpdate(next: RowProps): boolean {
     const { batch, rendition, span, nowS, selected } = this.props;
-    return next.batch !== batch || next.rendition !== rendition || next.span !== span || next.nowS !== nowS || next.selected !== selected;
+    return (
+      next.batch !== batch ||
+      next.rendition !== rendition ||
+      next.span !== span ||
+      next.nowS !== nowS ||
+      next.selected !== selected
+    );
   }
 
   render() {
@@ -168,11 +196,19 @@ class Row extends Component<RowProps> {
         <span class="wf-number num">{batch.batch}</span>
         <span class="wf-bars">
           {row.bars.map((bar) =>
-            bar.from > span ? null : <i key={bar.stage} class={`bar bar-${bar.stage}`} style={place(bar.from, bar.to)} />,
+            bar.from > span ? null : (
+              <i key={bar.stage} class={`bar bar-${bar.stage}`} style={place(bar.from, bar.to)} />
+            ),
           )}
-          {row.deadline !== undefined && row.deadline <= span && <i class="mark mark-deadline" style={{ left: `${(row.deadline / span) * 100}%` }} />}
-          {row.air !== undefined && row.air <= span && <i class="mark mark-air" style={{ left: `${(row.air / span) * 100}%` }} />}
-          {row.late !== undefined && row.late <= span && <i class="mark mark-late" style={{ left: `${(row.late / span) * 100}%` }} />}
+          {row.deadline !== undefined && row.deadline <= span && (
+            <i class="mark mark-deadline" style={{ left: `${(row.deadline / span) * 100}%` }} />
+          )}
+          {row.air !== undefined && row.air <= span && (
+            <i class="mark mark-air" style={{ left: `${(row.air / span) * 100}%` }} />
+          )}
+          {row.late !== undefined && row.late <= span && (
+            <i class="mark mark-late" style={{ left: `${(row.late / span) * 100}%` }} />
+          )}
         </span>
         <span class="wf-outcome" title={result.title}>
           {result.icon !== undefined && <Icon name={result.icon} size={14} />}
@@ -192,17 +228,29 @@ interface Outcome {
 
 /** What became of the batch, in words. */
 export function outcome(batch: Batch, row: WaterfallRow): Outcome {
-  if (batch.state === "skipped") return { kind: "skipped", icon: "bad", text: "Skipped", title: batch.reason ?? "" };
+  if (batch.state === "skipped")
+    return { kind: "skipped", icon: "bad", text: "Skipped", title: batch.reason ?? "" };
   const { rendition } = row;
   if (rendition?.times["fallback"] !== undefined) {
-    return { kind: "fallback", icon: "warn", text: fallbackTitle(rendition.fallbackKind), title: rendition.fallbackReason ?? "" };
+    return {
+      kind: "fallback",
+      icon: "warn",
+      text: fallbackTitle(rendition.fallbackKind),
+      title: rendition.fallbackReason ?? "",
+    };
   }
   if (rendition?.times["processed"] !== undefined) {
     const trip = row.bars.find((bar) => bar.stage === "processor");
     const text = trip === undefined ? "Processed" : `Back in ${seconds(trip.to - trip.from)}`;
     return { kind: "good", icon: "good", text, title: text };
   }
-  const words = { waiting: "Waits", sent: "With the processor", processed: "Processed", fallback: "Fallback", remuxed: "Fitted" };
+  const words = {
+    waiting: "Waits",
+    sent: "With the processor",
+    processed: "Processed",
+    fallback: "Fallback",
+    remuxed: "Fitted",
+  };
   const text = batch.times["demuxed"] === undefined ? "Is demuxed" : words[rendition?.state ?? "waiting"];
   return { kind: "open", text, title: text };
 }

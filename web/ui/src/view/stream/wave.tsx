@@ -9,7 +9,17 @@ import type { Sound, SoundPlayer } from "./sound";
 const HEIGHT = 44;
 const STEP_S = 1;
 
-export function Wave({ sound, length, player, label }: { sound: Sound; length: number; player: SoundPlayer; label: string }) {
+export function Wave({
+  sound,
+  length,
+  player,
+  label,
+}: {
+  sound: Sound;
+  length: number;
+  player: SoundPlayer;
+  label: string;
+}) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const head = useRef<HTMLElement>(null);
   const shownTheme = theme.value;

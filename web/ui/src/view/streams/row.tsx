@@ -30,7 +30,11 @@ export class StreamRow extends Component<Props> {
     const buffer = source.bufferDuration ?? settings.bufferDuration;
     const reason = group === "attention" || tone === "busy" ? stream.reason : undefined;
     return (
-      <tr class={`stream stream-${tone} ${active ? "" : "stream-off"}`} data-stream={stream.streamId} data-state={stream.state}>
+      <tr
+        class={`stream stream-${tone} ${active ? "" : "stream-off"}`}
+        data-stream={stream.streamId}
+        data-state={stream.state}
+      >
         <td class="cell-name">
           <a class="row-link" href={streamLink(stream.streamId)}>
             <ToneIcon tone={tone} size={18} />
@@ -45,7 +49,13 @@ export class StreamRow extends Component<Props> {
           )}
         </td>
         <td data-label="Source">
-          {!active || (!source.up && tone === "busy") ? <span class="dim">–</span> : source.up ? <span class="num">{bitrate(source.bitrate)}</span> : <Wrong text="Down" />}
+          {!active || (!source.up && tone === "busy") ? (
+            <span class="dim">–</span>
+          ) : source.up ? (
+            <span class="num">{bitrate(source.bitrate)}</span>
+          ) : (
+            <Wrong text="Down" />
+          )}
         </td>
         <td data-label="Buffer">
           {active ? (
@@ -101,7 +111,9 @@ function Outputs({ stream, active }: { stream: Stream; active: boolean }) {
   const faulty = stream.outputs.some((output) => !output.up && output.reason !== undefined);
   const text = `${total - down} of ${total} up`;
   return (
-    <span title={`Not up: ${names.join(", ")}`}>{faulty ? <Wrong text={text} /> : <span class="num dim">{text}</span>}</span>
+    <span title={`Not up: ${names.join(", ")}`}>
+      {faulty ? <Wrong text={text} /> : <span class="num dim">{text}</span>}
+    </span>
   );
 }
 
@@ -111,22 +123,45 @@ function Actions({ stream, active }: { stream: Stream; active: boolean }) {
     <span class="row-actions">
       {active ? (
         <>
-          <button type="button" class="ghost square" title="Restart" aria-label={`Restart ${id}`} onClick={() => restart(id)}>
+          <button
+            type="button"
+            class="ghost square"
+            title="Restart"
+            aria-label={`Restart ${id}`}
+            onClick={() => restart(id)}
+          >
             <Icon name="restart" />
           </button>
-          <button type="button" class="ghost square" title="Stop" aria-label={`Stop ${id}`} onClick={() => stop(id)}>
+          <button
+            type="button"
+            class="ghost square"
+            title="Stop"
+            aria-label={`Stop ${id}`}
+            onClick={() => stop(id)}
+          >
             <Icon name="stop" />
           </button>
         </>
       ) : (
-        <button type="button" class="ghost square" title="Start" aria-label={`Start ${id}`} onClick={() => start(id)}>
+        <button
+          type="button"
+          class="ghost square"
+          title="Start"
+          aria-label={`Start ${id}`}
+          onClick={() => start(id)}
+        >
           <Icon name="play" />
         </button>
       )}
-      <button type="button" class="ghost square" title="Delete" aria-label={`Delete ${id}`} onClick={() => remove(id)}>
+      <button
+        type="button"
+        class="ghost square"
+        title="Delete"
+        aria-label={`Delete ${id}`}
+        onClick={() => remove(id)}
+      >
         <Icon name="trash" />
       </button>
     </span>
   );
 }
-

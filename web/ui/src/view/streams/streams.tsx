@@ -3,7 +3,17 @@
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Stream } from "../../api/types";
-import { compareIds, countGroups, type Filter, type Group, GROUP_NAMES, judge, matches, verdict, worstFirst } from "../../model/health";
+import {
+  compareIds,
+  countGroups,
+  type Filter,
+  type Group,
+  GROUP_NAMES,
+  judge,
+  matches,
+  verdict,
+  worstFirst,
+} from "../../model/health";
 import { Segments } from "../../parts/field";
 import { Icon } from "../../parts/icon";
 import { ToneIcon } from "../../parts/status";
@@ -22,7 +32,11 @@ export function Streams() {
   if (all.length === 0) return <NoStreams />;
   const counts = countGroups(all);
   const shown = all
-    .filter((stream) => (filter.value === "all" || judge(stream.state).group === filter.value) && matches(stream, search.value))
+    .filter(
+      (stream) =>
+        (filter.value === "all" || judge(stream.state).group === filter.value) &&
+        matches(stream, search.value),
+    )
     .sort(order.value === "worst" ? worstFirst : compareIds);
   const { tone, text } = verdict(all);
   return (
@@ -41,12 +55,20 @@ export function Streams() {
           onValue={(value) => (filter.value = value as Filter)}
           options={[
             { value: "all", text: "All", extra: <Count of={counts.all} /> },
-            ...GROUPS.map((group) => ({ value: group, text: GROUP_NAMES[group], extra: <Count of={counts[group]} alarm={group === "attention"} /> })),
+            ...GROUPS.map((group) => ({
+              value: group,
+              text: GROUP_NAMES[group],
+              extra: <Count of={counts[group]} alarm={group === "attention"} />,
+            })),
           ]}
         />
         <div class="toolbar-end">
           <Search />
-          <select aria-label="Order" value={order.value} onChange={(event) => (order.value = event.currentTarget.value)}>
+          <select
+            aria-label="Order"
+            value={order.value}
+            onChange={(event) => (order.value = event.currentTarget.value)}
+          >
             <option value="worst">Worst first</option>
             <option value="name">By name</option>
           </select>
@@ -66,7 +88,8 @@ function Search() {
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {
     const toSearch = (event: KeyboardEvent) => {
-      const typing = event.target instanceof Element && event.target.closest("input, textarea, select, dialog");
+      const typing =
+        event.target instanceof Element && event.target.closest("input, textarea, select, dialog");
       if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
       input.current?.focus();
@@ -91,7 +114,10 @@ function Search() {
 
 function Table({ streams, grouped }: { streams: Stream[]; grouped: boolean }) {
   const sections = grouped
-    ? GROUPS.map((group) => ({ group, members: streams.filter((stream) => judge(stream.state).group === group) }))
+    ? GROUPS.map((group) => ({
+        group,
+        members: streams.filter((stream) => judge(stream.state).group === group),
+      }))
     : [{ group: undefined, members: streams }];
   return (
     <table class="streams">
@@ -104,7 +130,10 @@ function Table({ streams, grouped }: { streams: Stream[]; grouped: boolean }) {
           <th scope="col">
             Delay<span class="th-more">set / measured</span>
           </th>
-          <th scope="col" title="What the service itself took for the newest batch, the processor's time excluded">
+          <th
+            scope="col"
+            title="What the service itself took for the newest batch, the processor's time excluded"
+          >
             Turnaround
           </th>
           <th scope="col">
@@ -165,8 +194,8 @@ function NoStreams() {
       </svg>
       <h1>No stream yet</h1>
       <p>
-        A stream takes live HLS in, sends its sound through a processor, and puts what comes back beside the untouched picture. All it
-        needs is the address of a live playlist.
+        A stream takes live HLS in, sends its sound through a processor, and puts what comes back beside the
+        untouched picture. All it needs is the address of a live playlist.
       </p>
       {mayChange.value && <NewButton />}
     </div>

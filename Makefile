@@ -90,8 +90,9 @@ fixtures: ## makes fixtures/ again (other bytes with another ffmpeg)
 setup-media: ## ffmpeg
 	@.ci/apt-install ffmpeg=ffmpeg ffprobe=ffmpeg
 
-setup-peers: setup-media ## what the end-to-end tests talk to: nginx with RTMP, npm's socket.io, chromium
-	@.ci/apt-install nginx=nginx-light /usr/lib/nginx/modules/ngx_rtmp_module.so=libnginx-mod-rtmp chromium=chromium
+setup-peers: setup-media ## what the end-to-end tests talk to: nginx with RTMP, npm's socket.io, chromium, Prometheus
+	@.ci/apt-install nginx=nginx-light /usr/lib/nginx/modules/ngx_rtmp_module.so=libnginx-mod-rtmp chromium=chromium \
+	    prometheus=prometheus promtool=prometheus
 	@if [[ -f $(PEERS)/package-lock.json && $(PEERS)/package-lock.json -nt $(PEERS)/node_modules/.package-lock.json ]]; then \
 	    command -v npm >/dev/null || { echo "npm is missing: install Node 20 or later" >&2; exit 1; }; \
 	    echo "installing the npm peers of the tests"; \

@@ -1,6 +1,8 @@
 //! `overdub`: the command line.
 
 mod demo;
+mod health;
+mod process_metrics;
 mod processor;
 mod serve;
 mod settings;
@@ -32,6 +34,8 @@ enum Command {
     SimulateSource(simulate_source::SimulateSourceArgs),
     /// Read the configuration as `serve` would, and show it or say what is wrong with it
     CheckConfig(settings::SettingsArgs),
+    /// Ask the service that runs with this configuration whether it is well
+    Health(settings::SettingsArgs),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +66,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             telemetry::init(&settings::Log::default())?;
             simulate_source::run(args).await
         }
+        Command::Health(args) => health::run(&args).await,
         Command::CheckConfig(args) => {
             let settings = settings::Settings::load(&args).context("the configuration is not valid")?;
             println!("{}\n\nvalid; {}", settings.shown()?, args.source());

@@ -17,7 +17,7 @@ use overdub_web::{Deadlines, Registry, WebSettings};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::settings::{Settings, SettingsArgs};
-use crate::telemetry;
+use crate::{process_metrics, telemetry};
 
 /// Folder of the state below the storage path.
 const STATE: &str = "state";
@@ -73,10 +73,8 @@ impl Service {
         }
         let metrics_registry = prometheus::Registry::new();
         let metrics = Metrics::new(&metrics_registry).context("metrics")?;
-        #[cfg(target_os = "linux")]
-        metrics_registry
-            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
-            .context("process metrics")?;
+        store.register_metrics(&metrics_registry).context("metrics of the state")?;
+        process_metrics::register(&metrics_registry).context("metrics of the process")?;
 
         let supervision = &settings.supervision;
         let grace = Duration::from_secs(supervision.shutdown_grace);

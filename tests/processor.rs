@@ -73,7 +73,12 @@ impl Kit {
     async fn connect(processor: &Processor, path: &str) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         let child = ChildId::ProcessorLink("main".into());
-        let reporter = Reporter { recipient: Ear(sender).start().recipient(), child, generation: 0 };
+        let reporter = Reporter {
+            recipient: Ear(sender).start().recipient(),
+            child,
+            generation: 0,
+            mailbox: Default::default(),
+        };
         let config = LinkConfig {
             stream_id: StreamId::new("demo").unwrap(),
             rendition: "main".into(),

@@ -12,11 +12,13 @@
 //! | `advance` | from records to the next actions |
 //! | `collect` | segments to batches |
 //! | `outcome` | what children made of their commands |
+//! | `figures` | what it holds, counted |
 
 mod advance;
 mod air;
 mod collect;
 mod event;
+mod figures;
 mod outcome;
 mod records;
 #[cfg(test)]
@@ -29,6 +31,7 @@ use std::sync::Arc;
 
 pub(crate) use advance::playlist_window_90k;
 pub use event::{Action, Event, Fill, Note};
+pub use figures::Figures;
 pub use records::{
     BatchRecord, FallbackReason, Header, OutputTotals, RenditionRecord, RenditionState, RenditionTotals,
     SkipReason, Totals,

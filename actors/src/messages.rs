@@ -11,6 +11,7 @@ use overdub_media::sample::{AudioConfig, VideoConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMicros;
+use crate::metrics::{Mailbox, Waiting};
 
 /// Which child of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +38,8 @@ pub struct Report {
     pub generation: u32,
     /// What it says.
     pub event: ChildEvent,
+    /// Counts it as waiting until it has been dealt with.
+    pub waiting: Waiting,
 }
 
 /// A child's way to its supervisor.
@@ -48,6 +51,8 @@ pub struct Reporter {
     pub child: ChildId,
     /// Which incarnation speaks.
     pub generation: u32,
+    /// Counts what waits for the supervisor.
+    pub mailbox: Mailbox,
 }
 
 impl Reporter {
@@ -57,6 +62,7 @@ impl Reporter {
             child: self.child.clone(),
             generation: self.generation,
             event: event.into(),
+            waiting: self.mailbox.enter(),
         });
     }
 }

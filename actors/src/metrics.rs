@@ -1,240 +1,177 @@
-//! What the tree counts for Prometheus.
+//! What the tree counts for Prometheus. docs/METRICS.md has a line on each.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `family` | metrics declared in one line each, registered, and forgotten by stream |
+//! | `series` | series looked up once |
+//! | `stream` | what one stream counts |
+//! | `mailbox` | how many reports wait for a supervisor |
+//! | `threads` | how late and how busy the arbiters are |
+//!
+//! Labels are bounded: streams, renditions and outputs by the configuration, the others by the code. Nothing is
+//! counted by the packet; the smallest thing counted is a segment or a batch.
 
-use prometheus::{
-    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, core::Collector,
-};
+mod family;
+mod mailbox;
+mod series;
+mod stream;
+mod threads;
 
-use crate::requests::StreamState;
+use prometheus::{CounterVec, GaugeVec, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
-/// The tree's metrics. Cloning shares them.
-#[derive(Debug, Clone)]
-pub struct Metrics {
-    /// Segments stored.
-    pub segments: IntCounterVec,
-    /// Bytes of segments stored.
-    pub segment_bytes: IntCounterVec,
-    /// Segments that could not be had.
-    pub lost_segments: IntCounterVec,
-    /// Batches by how a rendition's slot was filled: `processed` or `fallback`.
-    pub batches: IntCounterVec,
-    /// Fallbacks by reason.
-    pub fallbacks: IntCounterVec,
-    /// Replies after the deadline, for unknown batches, and twice.
-    pub stray_replies: IntCounterVec,
-    /// Batches that did not go on air.
-    pub skipped_batches: IntCounterVec,
-    /// Batches aired by output.
-    pub published: IntCounterVec,
-    /// Samples that an output could not send.
-    pub missed_samples: IntCounterVec,
-    /// Whether an output is up.
-    pub output_up: IntGaugeVec,
-    /// Whether a processor is connected.
-    pub processor_connected: IntGaugeVec,
-    /// Whether the source delivers.
-    pub source_up: IntGaugeVec,
-    /// 1 for the state that a stream is in.
-    pub state: IntGaugeVec,
-    /// Children replaced, by actor and cause.
-    pub restarts: IntCounterVec,
-    /// Jumps of the air clock.
-    pub clock_jumps: IntCounterVec,
-    /// Leniencies in reading the source, by kind.
-    pub leniencies: IntCounterVec,
-    /// Time from a batch's completion to its slot being filled, the processor's own time excluded.
-    pub turnaround: HistogramVec,
-    /// Time from sending a fragment to its reply.
-    pub round_trip: HistogramVec,
-    /// Latest departure of a batch's samples after their air time.
-    pub publish_lateness: HistogramVec,
-    /// Seconds from a segment's arrival to its air time at least: the fixed delay.
-    pub delay: GaugeVec,
-}
+use family::{SECONDS_LONG, SECONDS_ROOM, SECONDS_SHORT, families};
+pub use mailbox::{Mailbox, Waiting};
+pub(crate) use stream::StreamMetrics;
+pub(crate) use threads::watch;
 
-const STREAM: &[&str] = &["stream"];
-const SHORT_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-const LONG_SECONDS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+families! {
+    /// The tree's metrics. Cloning shares them.
+    pub struct Metrics;
 
-impl Metrics {
-    /// Makes the metrics and registers them.
-    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
-        };
-        let gauge = |name: &str, help: &str, labels: &[&str]| {
-            register(registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
-        };
-        let histogram = |name: &str, help: &str, labels: &[&str], buckets: &[f64]| {
-            let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-            register(registry, HistogramVec::new(opts, labels)?)
-        };
-        Ok(Self {
-            segments: counter("overdub_segments_total", "Source segments stored.", STREAM)?,
-            segment_bytes: counter(
-                "overdub_segment_bytes_total",
-                "Bytes of source segments stored.",
-                STREAM,
-            )?,
-            lost_segments: counter(
-                "overdub_lost_segments_total",
-                "Source segments that could not be had.",
-                STREAM,
-            )?,
-            batches: counter(
-                "overdub_batches_total",
-                "Batches by how the rendition's slot was filled.",
-                &["stream", "rendition", "result"],
-            )?,
-            fallbacks: counter(
-                "overdub_fallbacks_total",
-                "Slots filled by the fallback, by reason.",
-                &["stream", "rendition", "reason"],
-            )?,
-            stray_replies: counter(
-                "overdub_stray_replies_total",
-                "Replies that were not used: late, unmatched or duplicate.",
-                &["stream", "rendition", "kind"],
-            )?,
-            skipped_batches: counter(
-                "overdub_skipped_batches_total",
-                "Batches that did not go on air.",
-                STREAM,
-            )?,
-            published: counter("overdub_published_batches_total", "Batches aired.", &["stream", "output"])?,
-            missed_samples: counter(
-                "overdub_missed_samples_total",
-                "Samples that the output could not send.",
-                &["stream", "output"],
-            )?,
-            output_up: gauge("overdub_output_up", "Whether the output is up.", &["stream", "output"])?,
-            processor_connected: gauge(
-                "overdub_processor_connected",
-                "Whether the rendition's processor is connected.",
-                &["stream", "rendition"],
-            )?,
-            source_up: gauge("overdub_source_up", "Whether the source delivers.", STREAM)?,
-            state: gauge(
-                "overdub_stream_state",
-                "1 for the state that the stream is in.",
-                &["stream", "state"],
-            )?,
-            restarts: counter(
-                "overdub_actor_restarts_total",
-                "Children replaced, by actor and cause.",
-                &["stream", "actor", "cause"],
-            )?,
-            clock_jumps: counter(
-                "overdub_clock_jumps_total",
-                "Times that the output waited because the source came too late.",
-                STREAM,
-            )?,
-            leniencies: counter(
-                "overdub_source_leniencies_total",
-                "Irregularities of the source that were tolerated, by kind.",
-                &["stream", "kind"],
-            )?,
-            turnaround: histogram(
-                "overdub_turnaround_seconds",
-                "From a batch's completion to its slot being filled, the processor's own time excluded.",
-                &["stream", "rendition"],
-                SHORT_SECONDS,
-            )?,
-            round_trip: histogram(
-                "overdub_processor_round_trip_seconds",
-                "From sending a fragment to its reply.",
-                &["stream", "rendition"],
-                LONG_SECONDS,
-            )?,
-            publish_lateness: histogram(
-                "overdub_publish_lateness_seconds",
-                "Latest departure of a batch's samples after their air time.",
-                &["stream", "output"],
-                SHORT_SECONDS,
-            )?,
-            delay: register(
-                registry,
-                GaugeVec::new(
-                    Opts::new(
-                        "overdub_batch_delay_seconds",
-                        "From the newest batch's completion to its air time.",
-                    ),
-                    STREAM,
-                )?,
-            )?,
-        })
-    }
+    // ------------------------------------------------------------ streams
+    state: IntGaugeVec = "overdub_stream_state" ["stream", "state"]
+        "1 for the state that the stream is in, 0 for the others.";
+    state_since: GaugeVec = "overdub_stream_state_since_timestamp_seconds" ["stream"]
+        "Unix time of the stream's last change of state.";
+    failures: IntCounterVec = "overdub_stream_failures_total" ["stream"]
+        "Times that the stream could not be kept up and failed.";
+    configured_delay: GaugeVec = "overdub_configured_delay_seconds" ["stream"]
+        "The stream's setting `delay`: the time that a processor is promised.";
 
-    /// Shows which state a stream is in.
-    pub fn set_state(&self, stream: &str, state: StreamState) {
-        for other in StreamState::ALL {
-            self.state.with_label_values(&[stream, other.name()]).set(i64::from(other == state));
-        }
-    }
+    // ------------------------------------------------------------ source
+    source_up: IntGaugeVec = "overdub_source_up" ["stream"]
+        "Whether the source delivers.";
+    source_failures: IntCounterVec = "overdub_source_failures_total" ["stream"]
+        "Times that the source stopped delivering.";
+    segments: IntCounterVec = "overdub_segments_total" ["stream"]
+        "Source segments stored.";
+    segment_bytes: IntCounterVec = "overdub_segment_bytes_total" ["stream"]
+        "Bytes of source segments stored.";
+    segment_media: CounterVec = "overdub_segment_media_seconds_total" ["stream"]
+        "Seconds of media in source segments stored.";
+    last_segment: GaugeVec = "overdub_last_segment_timestamp_seconds" ["stream"]
+        "Unix time at which the newest segment was stored.";
+    lost_segments: IntCounterVec = "overdub_lost_segments_total" ["stream"]
+        "Source segments that could not be had.";
+    gaps: IntCounterVec = "overdub_gaps_total" ["stream"]
+        "Holes in the timeline: runs of lost segments, and batches whose media could not be read.";
+    gap_media: CounterVec = "overdub_gap_seconds_total" ["stream"]
+        "Seconds of media that are missing in the timeline's holes.";
+    discontinuities: IntCounterVec = "overdub_discontinuities_total" ["stream"]
+        "Batches that began a new run of the source's clock.";
+    leniencies: IntCounterVec = "overdub_source_leniencies_total" ["stream", "kind"]
+        "Irregularities of the source that were tolerated, by kind.";
+    buffer: GaugeVec = "overdub_buffer_seconds" ["stream"]
+        "Seconds of media in the batch that is being collected.";
 
-    /// Forgets a deleted stream's series.
-    pub fn forget(&self, stream: &str) {
-        macro_rules! forget {
-            ($($metric:ident),*) => {$(
-                forget_stream(&self.$metric, stream, |labels| _ = self.$metric.remove_label_values(labels));
-            )*};
-        }
-        forget!(
-            segments,
-            segment_bytes,
-            lost_segments,
-            batches,
-            fallbacks,
-            stray_replies,
-            skipped_batches,
-            published,
-            missed_samples,
-            output_up,
-            processor_connected,
-            source_up,
-            state,
-            restarts,
-            clock_jumps,
-            leniencies,
-            turnaround,
-            round_trip,
-            publish_lateness,
-            delay
-        );
-    }
-}
+    // ------------------------------------------------------------ batches
+    batches: IntCounterVec = "overdub_batches_total" ["stream", "rendition", "result"]
+        "Batches by how the rendition's slot was filled.";
+    fallbacks: IntCounterVec = "overdub_fallbacks_total" ["stream", "rendition", "reason"]
+        "Slots filled by the fallback, by reason.";
+    stray_replies: IntCounterVec = "overdub_stray_replies_total" ["stream", "rendition", "kind"]
+        "Replies that were not used: late, unmatched or duplicate.";
+    skipped_batches: IntCounterVec = "overdub_skipped_batches_total" ["stream", "reason"]
+        "Batches that did not go on air.";
+    held_batches: IntGaugeVec = "overdub_held_batches" ["stream", "state"]
+        "Batches on disk, by state.";
+    slots: IntGaugeVec = "overdub_slots" ["stream", "rendition", "state"]
+        "Slots that are not ready to air, by state: the processor's queue, what it has, what waits to be fitted.";
+    in_flight: IntGaugeVec = "overdub_commands_in_flight" ["stream", "stage"]
+        "Commands that a stage has been given and has not answered.";
+    mailbox: IntGaugeVec = "overdub_mailbox_reports" ["stream"]
+        "Reports of a stream's children that wait for its supervisor.";
+    turnaround: HistogramVec = "overdub_turnaround_seconds" ["stream", "rendition"] SECONDS_SHORT
+        "From a batch's completion to its slot being filled, the processor's own time excluded.";
+    headroom: HistogramVec = "overdub_headroom_seconds" ["stream", "rendition"] SECONDS_ROOM
+        "Time left until a batch airs when its slot has been filled.";
+    stage: HistogramVec = "overdub_stage_seconds" ["stage"] SECONDS_SHORT
+        "Time that a stage took for a batch, over all streams.";
 
-fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C, prometheus::Error> {
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
-}
+    // ------------------------------------------------------------ processors
+    processor_connected: IntGaugeVec = "overdub_processor_connected" ["stream", "rendition"]
+        "Whether the rendition's processor is connected.";
+    processor_reconnects: IntCounterVec = "overdub_processor_reconnects_total" ["stream", "rendition"]
+        "Connections to the processor after the first.";
+    round_trip: HistogramVec = "overdub_processor_round_trip_seconds" ["stream", "rendition"] SECONDS_LONG
+        "From sending a fragment to its reply.";
+    fragments_sent: IntCounterVec = "overdub_fragments_sent_total" ["stream", "rendition"]
+        "Fragments sent, repeats after a reconnect included.";
+    fragment_sent_bytes: IntCounterVec = "overdub_fragment_sent_bytes_total" ["stream", "rendition"]
+        "Bytes of audio sent to the processor.";
+    fragment_received_bytes: IntCounterVec = "overdub_fragment_received_bytes_total" ["stream", "rendition"]
+        "Bytes of audio that came back from the processor.";
 
-/// Calls `remove` with the label values of every series of `stream`, in the order that the metric declares.
-fn forget_stream(metric: &impl Collector, stream: &str, mut remove: impl FnMut(&[&str])) {
-    let declared: Vec<String> =
-        metric.desc().first().map(|desc| desc.variable_labels.clone()).unwrap_or_default();
-    for family in metric.collect() {
-        for series in family.get_metric() {
-            let value = |name: &String| {
-                series.get_label().iter().find(|pair| pair.name() == name).map_or("", |pair| pair.value())
-            };
-            let values: Vec<&str> = declared.iter().map(value).collect();
-            if series.get_label().iter().any(|pair| pair.name() == "stream" && pair.value() == stream) {
-                remove(&values);
-            }
-        }
-    }
+    // ------------------------------------------------------------ sync
+    sync_shift: GaugeVec = "overdub_sync_shift_seconds" ["stream", "rendition"]
+        "By how much the newest processed audio was longer than its slot, and cut, or below 0 shorter, and padded.";
+    fitted: IntCounterVec = "overdub_fitted_batches_total" ["stream", "rendition", "timing"]
+        "Processed batches fitted, by how sure it was where their sound begins.";
+    clock_drift: GaugeVec = "overdub_clock_drift_ppm" ["stream"]
+        "How much slower the source's clock runs than this machine's, parts per million; 0 until it is known.";
+    clock_jumps: IntCounterVec = "overdub_clock_jumps_total" ["stream"]
+        "Times that the output waited because the source came too late.";
+    clock_jump: CounterVec = "overdub_clock_jump_seconds_total" ["stream"]
+        "Seconds that the output waited because the source came too late.";
+
+    // ------------------------------------------------------------ on air
+    delay: GaugeVec = "overdub_batch_delay_seconds" ["stream"]
+        "From the newest batch's completion to its air time.";
+    behind: GaugeVec = "overdub_behind_source_seconds" ["stream"]
+        "How far the output is behind the source: the newest batch's length and its delay.";
+    output_up: IntGaugeVec = "overdub_output_up" ["stream", "output"]
+        "Whether the output is up.";
+    output_failing: IntGaugeVec = "overdub_output_failing" ["stream", "output"]
+        "Whether the output is down for a reason; one that has not begun yet is not.";
+    output_reconnects: IntCounterVec = "overdub_output_reconnects_total" ["stream", "output"]
+        "Times that the output came up after the first.";
+    published: IntCounterVec = "overdub_published_batches_total" ["stream", "output"]
+        "Batches aired.";
+    last_published: GaugeVec = "overdub_last_published_timestamp_seconds" ["stream", "output"]
+        "Unix time at which the newest batch had aired.";
+    sent_samples: IntCounterVec = "overdub_sent_samples_total" ["stream", "output"]
+        "Pictures and access units that the output sent.";
+    missed_samples: IntCounterVec = "overdub_missed_samples_total" ["stream", "output"]
+        "Pictures and access units that the output could not send.";
+    output_bytes: IntCounterVec = "overdub_output_bytes_total" ["stream", "output"]
+        "Bytes that were pushed to the output.";
+    publish_lateness: HistogramVec = "overdub_publish_lateness_seconds" ["stream", "output"] SECONDS_SHORT
+        "Latest departure of a batch's samples after their air time.";
+
+    // ------------------------------------------------------------ supervision and threads
+    restarts: IntCounterVec = "overdub_actor_restarts_total" ["stream", "actor", "cause"]
+        "Actors replaced, by cause.";
+    arbiter_lag: HistogramVec = "overdub_arbiter_lag_seconds" ["arbiter"] SECONDS_SHORT
+        "How late a thread that runs streams was for a timer, looked at once a second.";
+    arbiter_tasks: IntGaugeVec = "overdub_arbiter_tasks" ["arbiter"]
+        "Tasks on a thread that runs streams.";
+
+    // ------------------------------------------------------------ storage
+    storage: IntGaugeVec = "overdub_storage_bytes" ["stream", "kind"]
+        "Bytes on disk; a few streams are looked at every two seconds.";
+    storage_free: IntGauge = "overdub_storage_free_bytes" []
+        "Bytes free on the storage's disk.";
+    storage_size: IntGauge = "overdub_storage_size_bytes" []
+        "Bytes of the storage's disk.";
+    storage_reserve: IntGauge = "overdub_storage_reserve_bytes" []
+        "Free bytes below which no new segment is stored.";
+    storage_quota: IntGauge = "overdub_storage_quota_bytes" []
+        "Bytes that all streams together may take; 0 for no quota.";
+    storage_refusing: IntGauge = "overdub_storage_refusing" []
+        "1 while no new segment is stored for want of room.";
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::requests::StreamState;
 
     #[test]
     fn a_deleted_streams_series_are_forgotten() {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).unwrap();
         for stream in ["a", "b"] {
-            metrics.set_state(stream, StreamState::Running);
+            StreamMetrics::new(&metrics, stream).set_state(StreamState::Running);
             metrics.fallbacks.with_label_values(&[stream, "main", "no_reply"]).inc();
         }
         metrics.forget("a");

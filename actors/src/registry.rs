@@ -1,5 +1,6 @@
 //! The registry: starts, stops, lists and restores streams; the only actor that others talk to.
 
+mod figures;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,8 @@ pub struct StreamRegistry {
     next_arbiter: usize,
     shutting_down: bool,
     restored: bool,
+    /// The stream whose storage was measured last.
+    measured: Option<StreamId>,
 }
 
 struct Entry {
@@ -78,6 +81,7 @@ impl StreamRegistry {
             next_arbiter: 0,
             shutting_down: false,
             restored: false,
+            measured: None,
         }
     }
 
@@ -226,6 +230,7 @@ impl Actor for StreamRegistry {
             let space = this.tree.space.clone();
             tokio::task::spawn_blocking(move || space.measure());
         });
+        self.begin_to_count(ctx);
         self.restore(ctx);
     }
 }
@@ -239,6 +244,7 @@ impl Handler<SupervisorEnded> for StreamRegistry {
             return;
         }
         tracing::error!(stream = %ended.id, panicked = ended.panicked, "a supervisor is replaced");
+        self.count_replaced(&ended.id, ended.panicked);
         self.replace(&ended.id, ended.generation, ctx);
     }
 }

@@ -20,6 +20,17 @@ pub struct Space {
     refusal: RwLock<Option<String>>,
 }
 
+/// The disk as it is, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disk {
+    /// Free for this process.
+    pub free: u64,
+    /// All of it.
+    pub size: u64,
+    /// What is left to batches in flight and the state.
+    pub reserve: u64,
+}
+
 impl Space {
     /// The room below `folder`, the root of the storage; unknown, and so granted, until it is first measured.
     #[must_use]
@@ -43,18 +54,25 @@ impl Space {
     /// Whether the disk itself has no room; one system call.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
-        self.free_and_reserve().is_ok_and(|(free, reserve)| free < reserve)
+        self.disk().is_ok_and(|disk| disk.free < disk.reserve)
     }
 
-    fn free_and_reserve(&self) -> io::Result<(u64, u64)> {
+    /// Bytes that all streams together may take; 0 for no quota.
+    #[must_use]
+    pub fn quota_bytes(&self) -> u64 {
+        self.quota_bytes
+    }
+
+    /// Looks at the disk; one system call.
+    pub fn disk(&self) -> io::Result<Disk> {
         let disk = rustix::fs::statvfs(&self.folder)?;
-        let total = disk.f_blocks.saturating_mul(disk.f_frsize);
-        let reserve = RESERVE_BYTES.min(total / RESERVE_PART);
-        Ok((disk.f_bavail.saturating_mul(disk.f_frsize), reserve))
+        let size = disk.f_blocks.saturating_mul(disk.f_frsize);
+        let reserve = RESERVE_BYTES.min(size / RESERVE_PART);
+        Ok(Disk { free: disk.f_bavail.saturating_mul(disk.f_frsize), size, reserve })
     }
 
     fn shortage(&self) -> io::Result<Option<String>> {
-        let (free, reserve) = self.free_and_reserve()?;
+        let Disk { free, reserve, .. } = self.disk()?;
         if free < reserve {
             return Ok(Some(format!(
                 "disk full: {} MiB are free and {} MiB are kept for what is in flight; free some space",

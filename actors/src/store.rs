@@ -3,6 +3,7 @@
 //! One tree holds the streams, one their ledgers (`{id}/header`, `{id}/batch/{number}`). Values are JSON, so
 //! that a person can read what a machine left behind. A transition is one sled batch.
 
+mod figures;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use figures::StoreFigures;
 use writer::{Write, Writer};
 
 use crate::ledger::{BatchRecord, Changes, Header};
@@ -33,6 +35,9 @@ pub enum StoreError {
         /// Why.
         source: serde_json::Error,
     },
+    /// What it counts could not be made.
+    #[error("figures of the state: {0}")]
+    Figures(#[from] prometheus::Error),
     /// The thread that writes could not.
     #[error("state cannot be written: {0}")]
     Writer(String),
@@ -103,8 +108,14 @@ impl Store {
         };
         let streams = db.open_tree("streams")?;
         let ledgers = db.open_tree("ledgers")?;
-        let writer = Arc::new(Writer::start(db.clone(), streams.clone(), ledgers.clone())?);
+        let figures = StoreFigures::new()?;
+        let writer = Arc::new(Writer::start(db.clone(), streams.clone(), ledgers.clone(), figures)?);
         Ok((Self { db, streams, ledgers, writer }, warnings))
+    }
+
+    /// Lets the state's own figures be seen.
+    pub fn register_metrics(&self, registry: &prometheus::Registry) -> Result<(), StoreError> {
+        Ok(self.writer.figures().register(registry)?)
     }
 
     /// All stored streams. One that cannot be read is left out and reported beside the others.
@@ -285,6 +296,17 @@ mod tests {
         store.remove_stream(&id("a")).unwrap();
         assert_eq!(store.ledger(&id("a")).unwrap(), (Header::default(), vec![]));
         assert_eq!(store.ledger(&id("a-b")).unwrap().1.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_written_and_flushed_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(&folder.path().join("state")).unwrap();
+        store.commit(&id("a"), &Changes { batches: vec![record(1)], ..Changes::default() }).unwrap();
+        store.flush().await.unwrap();
+        let figures = store.writer.figures();
+        assert_eq!((figures.writes.get(), figures.failures.get(), figures.queued.get()), (1, 0, 0));
+        assert_eq!(figures.flush.get_sample_count(), 1);
     }
 
     #[tokio::test]

@@ -10,10 +10,12 @@
 //! | `queries` | what the registry asks, and cleaning |
 //! | `condition` | the stream's state and why |
 //! | `view` | what is shown |
+//! | `figures` | what is counted |
 
 mod acting;
 mod children;
 mod condition;
+mod figures;
 mod lifecycle;
 mod queries;
 mod reports;
@@ -33,7 +35,7 @@ use crate::clock::UnixMicros;
 use crate::files::StreamFiles;
 use crate::ledger::{Action, Event, Ledger, LedgerPlan, OutputPlan, RenditionPlan};
 use crate::live::LiveOutput;
-use crate::metrics::Metrics;
+use crate::metrics::{Mailbox, Metrics, StreamMetrics};
 use crate::requests::ErrorView;
 use crate::settings::{OutputSettings, StreamSettings};
 use crate::space::Space;
@@ -112,7 +114,9 @@ pub struct StreamSupervisor {
     store: Store,
     files: StreamFiles,
     live: Arc<LiveOutput>,
-    metrics: Metrics,
+    metrics: StreamMetrics,
+    /// Counts the reports that wait for this supervisor.
+    mailbox: Mailbox,
     ledger: Ledger,
     lifecycle: Lifecycle,
     children: Children,
@@ -155,7 +159,8 @@ impl StreamSupervisor {
             tree,
             store,
             live,
-            metrics,
+            metrics: StreamMetrics::new(&metrics, id.as_str()),
+            mailbox: Mailbox::default(),
             ledger,
             lifecycle,
             last_error,

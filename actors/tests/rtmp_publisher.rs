@@ -80,6 +80,7 @@ impl Rig {
             recipient: supervisor.clone().recipient(),
             child: ChildId::Publisher("main/rtmp-0".into()),
             generation: 3,
+            mailbox: Default::default(),
         };
         let config = RtmpPublisherConfig {
             stream_id: StreamId::new("test").unwrap(),

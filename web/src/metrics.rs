@@ -1,18 +1,24 @@
 //! `/metrics`, and the server's own counters.
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
-use prometheus::{Encoder, IntCounterVec, Opts, TextEncoder};
+use overdub_actors::clock;
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, TextEncoder};
 
 use crate::problem::Problem;
 use crate::server::Shared;
 
+/// Bounds of an answer's time; stopping a stream drains it first.
+const ANSWER_SECONDS: &[f64] = &[0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0];
+
 /// Counters of the server. Labels are bounded: routes are patterns, unknown methods are `other`.
 pub(crate) struct HttpMetrics {
     requests: IntCounterVec,
+    seconds: HistogramVec,
+    bytes: IntCounterVec,
 }
 
 impl HttpMetrics {
@@ -20,17 +26,34 @@ impl HttpMetrics {
     pub(crate) fn register(registry: &prometheus::Registry) -> Result<Self, prometheus::Error> {
         let opts = Opts::new("overdub_http_requests_total", "HTTP requests by method, route and status.");
         let requests = IntCounterVec::new(opts, &["method", "route", "status"])?;
+        let opts = HistogramOpts::new(
+            "overdub_http_request_seconds",
+            "Time from a request's head to its answer's head, by route.",
+        );
+        let seconds = HistogramVec::new(opts.buckets(ANSWER_SECONDS.to_vec()), &["route"])?;
+        let opts = Opts::new(
+            "overdub_http_response_bytes_total",
+            "Bytes of answers' bodies, by route: what HLS players get is in here.",
+        );
+        let bytes = IntCounterVec::new(opts, &["route"])?;
         registry.register(Box::new(requests.clone()))?;
-        Ok(Self { requests })
+        registry.register(Box::new(seconds.clone()))?;
+        registry.register(Box::new(bytes.clone()))?;
+        Ok(Self { requests, seconds, bytes })
     }
 
-    fn count(&self, method: &Method, route: Option<&str>, status: StatusCode) {
+    fn count(&self, method: &Method, route: Option<&str>, status: StatusCode, took_us: i64, size: BodySize) {
         let method = match *method {
             Method::GET | Method::HEAD | Method::POST | Method::DELETE | Method::OPTIONS => method.as_str(),
             _ => "other",
         };
         let status = status.as_u16().to_string();
-        self.requests.with_label_values(&[method, route.unwrap_or("none"), &status]).inc();
+        let route = route.unwrap_or("none");
+        self.requests.with_label_values(&[method, route, &status]).inc();
+        self.seconds.with_label_values(&[route]).observe(took_us.max(0) as f64 / 1e6);
+        if let BodySize::Sized(bytes) = size {
+            self.bytes.with_label_values(&[route]).inc_by(bytes);
+        }
     }
 }
 
@@ -39,7 +62,9 @@ pub(crate) async fn count(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let begun = clock::now();
     let response = next.call(request).await?;
+    let took_us = clock::now().micros_since(begun);
     let request = response.request();
     if let Some(shared) = request.app_data::<web::Data<Shared>>() {
         let route = request.match_pattern();
@@ -49,20 +74,28 @@ pub(crate) async fn count(
             status = response.status().as_u16(),
             "request answered"
         );
-        shared.http.count(request.method(), route.as_deref(), response.status());
+        let size = response.response().body().size();
+        shared.http.count(request.method(), route.as_deref(), response.status(), took_us, size);
     }
     Ok(response)
 }
 
-/// `GET /metrics` in the Prometheus text format.
+/// `GET /metrics` in the Prometheus text format. With hundreds of streams it is some megabytes: they are written
+/// off the thread that serves players.
 pub(crate) async fn show(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
-    let encoder = TextEncoder::new();
-    let mut text = Vec::new();
-    encoder
-        .encode(&shared.settings.metrics.gather(), &mut text)
-        .map_err(|error| Problem::internal(format!("the metrics could not be written: {error}")))?;
+    let registry = shared.settings.metrics.clone();
+    let written = web::block(move || TextEncoder::new().encode_to_string(&registry.gather())).await;
+    let text = match written {
+        Ok(Ok(text)) => text,
+        Ok(Err(error)) => return Err(unwritten(&error)),
+        Err(error) => return Err(unwritten(&error)),
+    };
     Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, encoder.format_type()))
+        .insert_header((header::CONTENT_TYPE, prometheus::TEXT_FORMAT))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .body(text))
+}
+
+fn unwritten(error: &dyn std::fmt::Display) -> Problem {
+    Problem::internal(format!("the metrics could not be written: {error}"))
 }

@@ -26,6 +26,8 @@ pub struct SourcePace {
     reference: Option<i64>,
     /// When the clock was last slewed.
     slewed_at: Option<UnixMicros>,
+    /// When the pace was first known, and the least then.
+    known_since: Option<(UnixMicros, i64)>,
 }
 
 impl SourcePace {
@@ -47,6 +49,7 @@ impl SourcePace {
             // The first batches come at once out of the source's window; the pace is known when they have left.
             if self.arrivals.len() == WINDOW {
                 self.reference = Some(least);
+                self.known_since = Some((completed, least));
             }
             return 0;
         };
@@ -58,6 +61,16 @@ impl SourcePace {
         let step = error.clamp(-most, most);
         self.reference = Some(reference + step);
         step
+    }
+
+    /// How much slower the source's clock runs than ours, parts per million, since the pace was known. It gets
+    /// surer with time: what jitter is left in the least delayed arrivals weighs less and less.
+    #[must_use]
+    pub fn drift_ppm(&self) -> Option<f64> {
+        let (since, first) = self.known_since?;
+        let elapsed_us = self.slewed_at?.micros_since(since);
+        let least = self.arrivals.iter().min()?;
+        (elapsed_us > 0).then(|| (least - first) as f64 * 1e6 / elapsed_us as f64)
     }
 }
 
@@ -109,6 +122,19 @@ mod tests {
         }
         // All but the first window and the lag of the minimum filter is followed.
         assert!((340_000..=400_000).contains(&moved), "{moved}");
+        let drift_ppm = pace.drift_ppm().unwrap();
+        assert!((95.0..=105.0).contains(&drift_ppm), "{drift_ppm}");
+    }
+
+    #[test]
+    fn no_drift_is_told_before_the_pace_is_known() {
+        let mut pace = SourcePace::default();
+        for n in 1..=16_i64 {
+            pace.observe(n * 10 * TICKS, UnixMicros(n * 10_000_000));
+            assert_eq!(pace.drift_ppm(), None);
+        }
+        pace.observe(170 * TICKS, UnixMicros(170_000_000));
+        assert_eq!(pace.drift_ppm(), Some(0.0));
     }
 
     #[test]

@@ -306,6 +306,10 @@ impl Ledger {
             self.dirty.remove(&number);
             self.forgotten.push(number);
         }
+        // Commands about batches that are forgotten are, too.
+        if let Some(oldest) = self.batches.keys().next() {
+            self.issued.publishes = self.issued.publishes.split_off(&(*oldest, 0));
+        }
     }
 
     /// The user's stop: what has not aired by `now` never will. The next run gets a clock of its own.

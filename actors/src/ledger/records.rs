@@ -221,6 +221,19 @@ pub enum FallbackReason {
 }
 
 impl FallbackReason {
+    /// Every name that [`Self::label`] gives.
+    pub const LABELS: [&'static str; 9] = [
+        "not_connected",
+        "too_late",
+        "no_reply",
+        "busy",
+        "too_large",
+        "processor_error",
+        "not_audio",
+        "file_error",
+        "fit_failed",
+    ];
+
     /// The reason's name in metrics.
     #[must_use]
     pub fn label(&self) -> &'static str {

@@ -12,6 +12,8 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 use super::StoreError;
+use super::figures::StoreFigures;
+use crate::clock;
 use crate::settings::StreamId;
 
 /// Something to write, whole or not at all.
@@ -39,24 +41,36 @@ type Faults = Arc<Mutex<BTreeMap<StreamId, String>>>;
 pub(super) struct Writer {
     requests: Option<Sender<Request>>,
     faults: Faults,
+    figures: StoreFigures,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
-    pub(super) fn start(db: sled::Db, streams: sled::Tree, ledgers: sled::Tree) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        db: sled::Db,
+        streams: sled::Tree,
+        ledgers: sled::Tree,
+        figures: StoreFigures,
+    ) -> Result<Self, StoreError> {
         let (requests, received) = channel();
         let faults = Faults::default();
-        let work = Work { db, streams, ledgers, faults: faults.clone() };
+        let work = Work { db, streams, ledgers, faults: faults.clone(), figures: figures.clone() };
         let thread = std::thread::Builder::new()
             .name("state-writer".to_owned())
             .spawn(move || work.run(&received))
             .map_err(|error| StoreError::Writer(error.to_string()))?;
-        Ok(Self { requests: Some(requests), faults, thread: Some(thread) })
+        Ok(Self { requests: Some(requests), faults, figures, thread: Some(thread) })
     }
 
     fn request(&self, request: Request) -> Result<(), StoreError> {
         let gone = || StoreError::Writer("its thread has ended".to_owned());
-        self.requests.as_ref().ok_or_else(gone)?.send(request).map_err(|_| gone())
+        let requests = self.requests.as_ref().ok_or_else(gone)?;
+        self.figures.queued.inc();
+        requests.send(request).map_err(|_| gone())
+    }
+
+    pub(super) fn figures(&self) -> &StoreFigures {
+        &self.figures
     }
 
     /// Hands over a write. Fails with what could not be written of the stream before.
@@ -98,6 +112,7 @@ struct Work {
     streams: sled::Tree,
     ledgers: sled::Tree,
     faults: Faults,
+    figures: StoreFigures,
 }
 
 impl Work {
@@ -107,9 +122,12 @@ impl Work {
             let mut failed = None;
             // Whoever asked while the last flush was under way shares the next one.
             for request in std::iter::once(first).chain(requests.try_iter()) {
+                self.figures.queued.dec();
                 match request {
                     Request::Write(id, write) => {
+                        self.figures.writes.inc();
                         if let Err(error) = self.apply(&id, write) {
+                            self.figures.failures.inc();
                             let text = error.to_string();
                             tracing::error!(stream = %id, error = text, "state cannot be written");
                             lock(&self.faults).insert(id, text.clone());
@@ -123,10 +141,15 @@ impl Work {
             if waiting.is_empty() {
                 continue;
             }
+            let begun = clock::now();
             let flushed = match self.db.flush() {
                 Ok(_) => failed,
-                Err(error) => Some(error.to_string()),
+                Err(error) => {
+                    self.figures.failures.inc();
+                    Some(error.to_string())
+                }
             };
+            self.figures.flush.observe(clock::now().micros_since(begun).max(0) as f64 / 1e6);
             for done in waiting {
                 // Who no longer waits need not know.
                 _ = done.send(flushed.clone().map_or(Ok(()), |text| Err(StoreError::Writer(text))));

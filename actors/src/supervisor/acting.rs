@@ -197,8 +197,7 @@ impl StreamSupervisor {
             }
             Note::FellBack { batch, rendition, reason } => {
                 tracing::warn!(stream, batch, rendition = &*rendition, %reason, "fallback");
-                self.metrics.fallbacks.with_label_values(&[stream, &rendition, reason.label()]).inc();
-                self.metrics.batches.with_label_values(&[stream, &rendition, "fallback"]).inc();
+                self.metrics.fell_back(&rendition, &reason);
                 self.condition.fallbacks.insert(rendition, reason.to_string());
             }
             Note::LateReply { batch, rendition, late_us } => {
@@ -210,11 +209,11 @@ impl StreamSupervisor {
                     late_ms,
                     "a reply came after its deadline"
                 );
-                self.metrics.stray_replies.with_label_values(&[stream, &rendition, "late"]).inc();
+                self.metrics.stray_reply(&rendition, "late");
             }
             Note::Processed { batch, rendition } => {
                 tracing::debug!(stream, batch, rendition = &*rendition, "processed in time");
-                self.metrics.batches.with_label_values(&[stream, &rendition, "processed"]).inc();
+                self.count_processed(batch, &rendition);
                 self.condition.fallbacks.remove(&rendition);
             }
             Note::BatchSkipped { batch, reason } => {
@@ -222,12 +221,12 @@ impl StreamSupervisor {
                     SkipReason::Stopped => tracing::info!(stream, batch, %reason, "batch skipped"),
                     SkipReason::Unreadable { .. } => tracing::error!(stream, batch, %reason, "batch skipped"),
                 }
-                self.metrics.skipped_batches.with_label_values(&[stream]).inc();
+                self.count_skipped(batch, &reason);
             }
             Note::ClockJumped { batch, by_us } => {
                 let by_ms = by_us / 1000;
                 tracing::warn!(stream, batch, by_ms, "the source came too late: the output waits for it");
-                self.metrics.clock_jumps.with_label_values(&[stream]).inc();
+                self.metrics.clock_jumped(by_us);
             }
             Note::BatchPublished { batch } => tracing::info!(stream, batch, "batch published"),
         }

@@ -40,6 +40,9 @@ pub(super) enum StageFault {
 }
 
 impl StageFault {
+    /// Every word that [`Self::cause`] gives.
+    pub(super) const CAUSES: [&'static str; 3] = ["panicked", "hung", "ended"];
+
     fn cause(&self) -> &'static str {
         match self {
             Self::Panicked(_) => "panicked",
@@ -91,7 +94,7 @@ impl Drop for Children {
 }
 
 /// The children that a stream of these settings has, sources last so that nobody misses their first event.
-fn wanted(supervisor: &StreamSupervisor) -> Vec<ChildId> {
+pub(super) fn wanted(supervisor: &StreamSupervisor) -> Vec<ChildId> {
     let settings = supervisor.settings();
     let mut wanted = vec![];
     if settings.hls_output {
@@ -159,6 +162,7 @@ impl StreamSupervisor {
             recipient: ctx.address().recipient(),
             child: child.clone(),
             generation: vitals.generation,
+            mailbox: self.mailbox.clone(),
         };
         match child {
             ChildId::Fetcher => match self.fetcher_config() {
@@ -312,7 +316,7 @@ impl StreamSupervisor {
         vitals.attempts += 1;
         let attempts = vitals.attempts;
         self.last_error = Some(error);
-        self.metrics.restarts.with_label_values(&[self.id(), &child.name(), fault.cause()]).inc();
+        self.metrics.replaced(&child.name(), fault.cause());
         self.end_child(child);
         self.disconnected(child);
         let ending = matches!(&self.lifecycle, Lifecycle::Draining(drain) if drain.finishing.is_some());

@@ -94,13 +94,13 @@ impl StreamSupervisor {
                 if let Some(link) = self.condition.links.get_mut(name) {
                     link.connected = false;
                 }
-                self.metrics.processor_connected.with_label_values(&[self.id(), name]).set(0);
+                self.metrics.set_connected(name, false);
             }
             ChildId::Publisher(name) => {
                 if let Some(output) = self.condition.outputs.get_mut(name) {
                     output.up = false;
                 }
-                self.metrics.output_up.with_label_values(&[self.id(), name]).set(0);
+                self.metrics.set_output(name, false, false);
             }
             ChildId::Fetcher | ChildId::Demuxer | ChildId::Remuxer(_) => {}
         }
@@ -142,11 +142,12 @@ impl StreamSupervisor {
             self.condition.state = state;
             self.condition.since = clock::now();
         }
-        self.metrics.set_state(self.id(), state);
+        self.metrics.set_state(state);
         let up = matches!(self.lifecycle, Lifecycle::Running)
             && self.condition.source_seen
             && self.condition.source_fault.is_none();
-        self.metrics.source_up.with_label_values(&[self.id()]).set(i64::from(up));
+        self.metrics.set_source_up(up);
+        self.metrics.show(&self.ledger.figures(), self.mailbox.depth());
         self.condition.reason = reason;
     }
 }

@@ -48,6 +48,7 @@ impl StreamSupervisor {
         tracing::info!(stream = self.id(), "starting");
         self.lifecycle = Lifecycle::Running;
         self.condition = Condition::new(self.settings());
+        self.begin_to_count();
         let files = self.files.clone();
         let prepared = tokio::task::spawn_blocking(move || files.prepare());
         ctx.wait(prepared.into_actor(self).map(|prepared, this, ctx| {
@@ -297,7 +298,7 @@ impl Handler<StartRun> for StreamSupervisor {
             self.feed(Event::RunEnded, ctx);
         }
         if stream.settings.renditions != self.stream.settings.renditions {
-            self.metrics.forget(self.id());
+            self.metrics.begin_anew();
         }
         self.stream = stream;
         self.last_error = None;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use actix::{Context, Handler};
 
 use super::{Lifecycle, StreamSupervisor};
-use crate::clock;
 use crate::ledger::Event;
 use crate::messages::{
     ChildEvent, ChildId, DemuxerEvent, FetcherEvent, LinkEvent, PublisherEvent, RemuxerEvent, Report,
@@ -67,8 +66,7 @@ impl StreamSupervisor {
                 self.condition.source_seen = true;
                 self.condition.lost_in_a_row = 0;
                 self.condition.loss = None;
-                self.metrics.segments.with_label_values(&[self.id()]).inc();
-                self.metrics.segment_bytes.with_label_values(&[self.id()]).inc_by(segment.bytes);
+                self.metrics.segment_stored(&segment);
                 tracing::debug!(
                     stream = self.id(),
                     segment = segment.number,
@@ -78,7 +76,7 @@ impl StreamSupervisor {
                 self.feed(Event::SegmentStored(segment), ctx);
             }
             FetcherEvent::SegmentLost { media_sequence, duration_us, reason } => {
-                self.metrics.lost_segments.with_label_values(&[self.id()]).inc();
+                self.metrics.segment_lost(duration_us);
                 tracing::warn!(stream = self.id(), media_sequence, duration_us, reason, "segment lost");
                 self.complain(&ChildId::Fetcher, format!("segment {media_sequence} is lost: {reason}"));
                 self.condition.lost_in_a_row += 1;
@@ -89,10 +87,12 @@ impl StreamSupervisor {
             FetcherEvent::SourceFailed { reason } => {
                 tracing::warn!(stream = self.id(), reason, "source failed");
                 self.complain(&ChildId::Fetcher, reason.clone());
+                self.metrics.source_failed();
                 self.condition.source_fault = Some(reason);
             }
             FetcherEvent::SourceRecovered => {
                 tracing::info!(stream = self.id(), "source recovered");
+                self.metrics.source_recovered();
                 self.condition.source_fault = None;
                 self.condition.source_seen = true;
             }
@@ -111,18 +111,13 @@ impl StreamSupervisor {
             DemuxerEvent::BatchDemuxed { batch, media, carry, leniencies } => {
                 self.condition.unreadable = None;
                 for (kind, count) in leniencies {
-                    self.metrics.leniencies.with_label_values(&[self.id(), kind]).inc_by(count);
+                    self.metrics.tolerated(kind, count);
                     if count > 0 {
                         tracing::debug!(stream = self.id(), batch, kind, count, "tolerated in the source");
                     }
                 }
                 self.feed(Event::BatchDemuxed { batch, media, carry }, ctx);
-                if let Some(record) = self.ledger.batches().get(&batch)
-                    && let Some(airs) = record.air_start()
-                {
-                    let delay_s = airs.micros_since(record.collected_at) as f64 / 1e6;
-                    self.metrics.delay.with_label_values(&[self.id()]).set(delay_s);
-                }
+                self.count_demuxed(batch);
             }
             DemuxerEvent::DemuxFailed { batch, reason } => {
                 tracing::warn!(stream = self.id(), batch, reason, "demuxing failed");
@@ -137,7 +132,7 @@ impl StreamSupervisor {
     fn link_said(&mut self, name: &Arc<str>, event: LinkEvent, ctx: &mut Context<Self>) {
         let Some(rendition) = self.rendition_index(name) else { return };
         let stray = |this: &Self, kind: &str| {
-            this.metrics.stray_replies.with_label_values(&[this.id(), name, kind]).inc();
+            this.metrics.stray_reply(name, kind);
         };
         match event {
             LinkEvent::Connected | LinkEvent::Disconnected { .. } => {
@@ -146,10 +141,7 @@ impl StreamSupervisor {
                     _ => (true, None),
                 };
                 tracing::info!(stream = self.id(), rendition = &**name, connected, fault, "processor link");
-                self.metrics
-                    .processor_connected
-                    .with_label_values(&[self.id(), name])
-                    .set(i64::from(connected));
+                self.metrics.set_connected(name, connected);
                 if let Some(fault) = &fault {
                     self.complain(&ChildId::ProcessorLink(name.clone()), fault.clone());
                 }
@@ -161,14 +153,11 @@ impl StreamSupervisor {
             }
             LinkEvent::FragmentSent { batch } => {
                 tracing::debug!(stream = self.id(), batch, rendition = &**name, "fragment sent");
+                self.count_sent(batch, name);
             }
             LinkEvent::FragmentProcessed { batch, bytes, format, metadata } => {
                 tracing::debug!(stream = self.id(), batch, rendition = &**name, bytes, "fragment processed");
-                let record = self.ledger.batches().get(&batch).and_then(|b| b.renditions.get(rendition));
-                if let Some(sent_at) = record.and_then(|record| record.sent_at) {
-                    let seconds = clock::now().micros_since(sent_at) as f64 / 1e6;
-                    self.metrics.round_trip.with_label_values(&[self.id(), name]).observe(seconds);
-                }
+                self.count_reply(batch, rendition, bytes);
                 self.feed(Event::FragmentProcessed { batch, rendition, format, metadata }, ctx);
             }
             LinkEvent::FragmentFailed { batch, fault } => {
@@ -190,7 +179,7 @@ impl StreamSupervisor {
         let Some(rendition) = self.rendition_index(name) else { return };
         match event {
             RemuxerEvent::BatchRemuxed { batch, audio_cuts, audio_init_len: _, output, fit } => {
-                self.observe_turnaround(batch, rendition, name);
+                self.count_filled(batch, rendition);
                 self.feed(Event::BatchRemuxed { batch, rendition, audio_cuts, output, fit }, ctx);
             }
             RemuxerEvent::RemuxFailed { batch, reason } => {
@@ -200,15 +189,6 @@ impl StreamSupervisor {
                 self.feed(Event::RemuxFailed { batch, rendition, detail: reason, no_space }, ctx);
             }
         }
-    }
-
-    /// From a batch's completion to its slot being filled, without the time that it was with its processor.
-    fn observe_turnaround(&self, batch: u64, rendition: usize, name: &str) {
-        let Some(record) = self.ledger.batches().get(&batch) else { return };
-        let Some(own) = record.renditions.get(rendition) else { return };
-        let (Some(sent), Some(answered)) = (own.sent_at, own.processed_at) else { return };
-        let total = clock::now().micros_since(record.collected_at) - answered.micros_since(sent);
-        self.metrics.turnaround.with_label_values(&[self.id(), name]).observe(total.max(0) as f64 / 1e6);
     }
 
     fn publisher_said(&mut self, name: &Arc<str>, event: PublisherEvent, ctx: &mut Context<Self>) {
@@ -229,17 +209,7 @@ impl StreamSupervisor {
                 }
             }
             PublisherEvent::BatchAired { batch, sent, missed, max_lateness_us, bytes } => {
-                let labels = [stream.as_str(), name];
-                let record = self.ledger.batches().get(&batch);
-                // A publisher that was replaced lists once more what its playlist needs.
-                if record.is_none_or(|record| !record.aired.contains_key(name)) {
-                    self.metrics.published.with_label_values(&labels).inc();
-                    self.metrics.missed_samples.with_label_values(&labels).inc_by(missed);
-                }
-                if sent > 0 {
-                    let lateness_s = max_lateness_us.max(0) as f64 / 1e6;
-                    self.metrics.publish_lateness.with_label_values(&labels).observe(lateness_s);
-                }
+                self.count_aired(name, batch, (sent, missed, bytes), max_lateness_us);
                 let output = name.clone();
                 self.feed(Event::BatchAired { batch, output, sent, missed, max_lateness_us, bytes }, ctx);
             }
@@ -251,7 +221,7 @@ impl StreamSupervisor {
     }
 
     fn set_output(&mut self, name: &Arc<str>, up: bool, fault: Option<String>) {
-        self.metrics.output_up.with_label_values(&[self.id(), name]).set(i64::from(up));
+        self.metrics.set_output(name, up, fault.is_some());
         if let Some(output) = self.condition.outputs.get_mut(name) {
             output.up = up;
             output.fault = fault;

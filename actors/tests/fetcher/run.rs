@@ -75,7 +75,12 @@ impl Run {
     pub fn within(config: FetcherConfig, directory: tempfile::TempDir) -> Self {
         let (sender, reports) = mpsc::unbounded_channel();
         let collector = Collector(sender).start();
-        let reporter = Reporter { recipient: collector.recipient(), child: ChildId::Fetcher, generation: 3 };
+        let reporter = Reporter {
+            recipient: collector.recipient(),
+            child: ChildId::Fetcher,
+            generation: 3,
+            mailbox: Default::default(),
+        };
         let task = actix_rt::spawn(async move {
             let context = Context::new();
             // The address keeps the actor, as a supervisor's does.

@@ -73,6 +73,7 @@ pub fn link(url: &str) -> (ProcessorLink, Ears) {
         recipient: Ear(sender).start().recipient(),
         child: ChildId::ProcessorLink("main".into()),
         generation: 7,
+        mailbox: Default::default(),
     };
     let config = LinkConfig {
         stream_id: StreamId::new("demo").unwrap(),

@@ -200,7 +200,8 @@ async fn a_segment_that_stays_away_is_lost_with_its_reason_and_the_next_goes_on(
     let server = Server::start().await;
     serve_segments(&server, "a", 0..3);
     server.answer("/a1.ts", [Answer::Status("404 Not Found")]);
-    server.text("/live.m3u8", &playlist("a", 0..3));
+    // Ended: a playlist that brings nothing new for so long is a fault of its own.
+    server.text("/live.m3u8", &ended(playlist("a", 0..3)));
     let mut run = Run::of(config(&server.url("/live.m3u8")));
     assert_eq!(run.lost().await, (1, 1_000_000, "source answered 404 Not Found".into()));
     assert_eq!(run.stored().await.number, 2);

@@ -45,6 +45,11 @@ impl DownloadError {
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::Segment(error) | Self::Key(error) if error.is_final())
     }
+
+    /// Whether the try ended with the time that it was given.
+    pub(super) fn is_want_of_time(&self) -> bool {
+        matches!(self, Self::Segment(FetchError::TooSlow { .. }) | Self::Key(FetchError::TooSlow { .. }))
+    }
 }
 
 /// Downloads segments; keeps the last key, which is usually the next one's too.

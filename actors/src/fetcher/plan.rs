@@ -23,8 +23,11 @@ const REMEMBERED: usize = 8;
 /// Target durations of media taken from before the end of a source that began again.
 const RESTART_TARGETS: i64 = 10;
 
-/// Target durations from the end at which to begin (rfc8216bis 6.3.3).
+/// Target durations from the end at which to begin (rfc8216bis 6.3.3), and to go on when we fell behind.
 const LIVE_TARGETS: i64 = 3;
+
+/// Who has not come nearer to the source's end while it listed so many target durations is fetching too slowly.
+const PATIENT_TARGETS: i64 = 6;
 
 /// A segment that cannot be had any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +88,18 @@ pub(super) struct Plan {
     /// A discontinuity that the next segment stored must bear.
     discontinuity: bool,
     ended: bool,
+    pace: Pace,
+}
+
+/// Whether fetching keeps up with what is listed.
+#[derive(Debug, Default)]
+struct Pace {
+    /// The least backlog since it was last within the live edge, microseconds.
+    least_us: Option<i64>,
+    /// What has been listed since, microseconds.
+    listed_us: i64,
+    /// Something other than the pace of fetching held it up since the last playlist.
+    held_up: bool,
 }
 
 impl Plan {
@@ -98,7 +113,13 @@ impl Plan {
             remembered: Vec::new(),
             discontinuity: false,
             ended: false,
+            pace: Pace::default(),
         }
+    }
+
+    /// The source or the disk was not to be had: what is listed meanwhile is no sign of slow fetching.
+    pub(super) fn held_up(&mut self) {
+        self.pace.held_up = true;
     }
 
     /// Takes in what the source lists now.
@@ -109,6 +130,7 @@ impl Plan {
             return observed;
         };
         let (first, end) = (first.media_sequence, last.media_sequence + 1);
+        let mut left_unfetched = false;
         match self.position {
             None => {
                 let sequence = first + self.start_index(playlist);
@@ -126,6 +148,7 @@ impl Plan {
             }
             Some(position) => {
                 let count = first.saturating_sub(position.sequence);
+                left_unfetched = count > 0 && !self.pending.is_empty();
                 self.drop_next(
                     count,
                     "it left the source's window before it was fetched",
@@ -134,10 +157,42 @@ impl Plan {
             }
         }
         observed.advanced = end > self.listed_end;
+        let new = playlist.segments.iter().filter(|segment| segment.media_sequence >= self.listed_end);
+        let listed_us = new.fold(0, |sum: i64, segment| sum.saturating_add(segment.duration_us));
         self.listed_end = self.listed_end.max(end);
         self.merge(playlist);
         self.remember(playlist);
+        if self.fell_behind(playlist, listed_us, left_unfetched) {
+            let edge = first + index_before_end(playlist, LIVE_TARGETS);
+            let count = self.position.map_or(0, |position| edge.saturating_sub(position.sequence));
+            let reason =
+                "the source is fetched more slowly than it goes on, so this was skipped to catch up with it";
+            self.drop_next(count, reason, &mut observed.lost);
+        }
         observed
+    }
+
+    /// Whether we are behind the live edge and come no nearer. `listed_us` is new; `left_unfetched`: something left
+    /// the window that was listed before and could not be fetched in time.
+    fn fell_behind(&mut self, playlist: &MediaPlaylist, listed_us: i64, left_unfetched: bool) -> bool {
+        let backlog_us = self.backlog_us();
+        let target_us = i64::from(playlist.target_duration_s.max(1)) * 1_000_000;
+        let pace = &mut self.pace;
+        let held_up = std::mem::take(&mut pace.held_up);
+        if held_up || playlist.ended || backlog_us <= LIVE_TARGETS * target_us {
+            *pace = Pace::default();
+            return false;
+        }
+        if pace.least_us.is_none_or(|least_us| backlog_us < least_us) {
+            *pace = Pace { least_us: Some(backlog_us), ..Pace::default() };
+        } else {
+            pace.listed_us = pace.listed_us.saturating_add(listed_us);
+        }
+        let behind = left_unfetched || pace.listed_us >= PATIENT_TARGETS * target_us;
+        if behind {
+            *pace = Pace::default();
+        }
+        behind
     }
 
     /// The next segment, if one is listed.

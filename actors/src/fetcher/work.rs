@@ -85,6 +85,8 @@ struct Retry {
     partial_len: Option<u64>,
     /// Failures to store it, which do not count as tries.
     storage_failures: u32,
+    /// The last failure that was the source's own, not our want of time.
+    reason: Option<String>,
 }
 
 struct Work {
@@ -147,6 +149,7 @@ impl Work {
                 }
                 Err(error) => {
                     failures += 1;
+                    self.plan.held_up();
                     self.fail(Trouble::Source, error.to_string());
                     // What failed while the whole source was away was not the segment's fault.
                     self.retry = Retry::default();
@@ -236,6 +239,7 @@ impl Work {
 
     /// The segment waits in the source's window until it can be stored.
     fn wait_for_storage(&mut self, reason: String) {
+        self.plan.held_up();
         self.retry.storage_failures = self.retry.storage_failures.saturating_add(1);
         let wait = backoff(self.retry.storage_failures, self.target(), fastrand::f64());
         self.retry.not_before = Some(Instant::now() + wait);
@@ -252,9 +256,14 @@ impl Work {
         if let DownloadError::PartialPacket(len) = error {
             self.retry.partial_len = Some(*len);
         }
+        // The last try has only what the others left of their time. That it ran out says less than why they failed.
+        if self.retry.reason.is_none() || !error.is_want_of_time() {
+            self.retry.reason = Some(error.to_string());
+        }
         let spent = self.retry.tries >= MAX_TRIES || now - since >= retry_budget(self.target());
         if spent && self.retry.polled {
-            return self.lose(&error.to_string());
+            let reason = self.retry.reason.take().unwrap_or_default();
+            return self.lose(&reason);
         }
         let wait = backoff(self.retry.tries, self.target(), fastrand::f64());
         // When all tries are spent, one more follows the next poll, unless that finds the whole source away.

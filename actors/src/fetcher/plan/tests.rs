@@ -94,6 +94,67 @@ fn resuming_goes_on_with_the_next_segment() {
 }
 
 #[test]
+fn who_cannot_fetch_as_fast_as_the_window_slides_skips_to_the_live_edge_once() {
+    let mut plan = fresh(StartAt::Window);
+    plan.observe(&window("a", 0, 10));
+    let mut had = Vec::new();
+    let mut lost = Vec::new();
+    // Two segments are listed in the time that one takes.
+    for first in (2..40).step_by(2) {
+        had.extend(plan.wanted().map(|wanted| wanted.segment.media_sequence));
+        plan.stored();
+        lost.extend(sequences(&plan.observe(&window("a", first, 10)).lost));
+        let Some(next) = plan.wanted() else { break };
+        if !lost.is_empty() {
+            assert_eq!(next.segment.media_sequence, first + 7, "three target durations from the end");
+            break;
+        }
+    }
+    let together: Vec<u64> = had.iter().chain(&lost).copied().collect();
+    assert_eq!(
+        together,
+        (0..together.len() as u64).collect::<Vec<_>>(),
+        "one run is lost: {lost:?} after {had:?}"
+    );
+    assert!(lost.len() > 3, "{lost:?}");
+}
+
+#[test]
+fn a_long_window_is_not_fallen_behind_in_for_ever() {
+    let mut plan = fresh(StartAt::Window);
+    plan.observe(&window("a", 0, 500));
+    // As fast as the source goes on, and no faster.
+    let mut lost = Vec::new();
+    for new in 1..=6 {
+        plan.stored();
+        lost = plan.observe(&window("a", 0, 500 + new)).lost;
+        assert!(lost.is_empty() || new == 6, "{new}");
+    }
+    assert_eq!(lost.len(), 506 - 3 - 6);
+    assert_eq!(plan.wanted().unwrap().segment.media_sequence, 503);
+}
+
+#[test]
+fn a_backlog_that_shrinks_or_waits_for_the_source_or_the_disk_is_fetched_whole() {
+    let mut plan = fresh(StartAt::Window);
+    plan.observe(&window("a", 0, 500));
+    for new in 1..=200 {
+        (0..2).for_each(|_| plan.stored());
+        assert!(plan.observe(&window("a", 0, 500 + new)).lost.is_empty());
+    }
+    for new in 201..=300 {
+        plan.held_up();
+        assert!(plan.observe(&window("a", 0, 500 + new)).lost.is_empty());
+    }
+    plan.held_up();
+    assert_eq!(
+        sequences(&plan.observe(&window("a", 402, 400)).lost),
+        [400, 401],
+        "what left the window, no more"
+    );
+}
+
+#[test]
 fn what_left_the_window_is_lost_one_by_one() {
     let mut plan = resumed(5, 50);
     let observed = plan.observe(&window("a", 8, 3));

@@ -17,6 +17,7 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use bytes::Bytes;
 use overdub_media::sample::AudioSample;
+use tokio::sync::Semaphore;
 
 use self::border::Borders;
 use self::fit::{Replacement, Slot};
@@ -30,6 +31,10 @@ use crate::messages::{AudioMedia, BatchMedia, Cut, FitReport, OutputFragment, Re
 const FALLBACK_MARGIN_US: i64 = 200_000;
 /// Longest that filling a slot that airs later, or has aired, may take.
 const TIME_LIMIT: Duration = Duration::from_secs(40);
+/// What of the time for processed audio is kept for writing it.
+const WRITING: Duration = Duration::from_millis(100);
+/// Batches whose processed audio is fitted at a time, which may take FFmpeg's time.
+const FITTED_AT_ONCE: usize = 2;
 
 /// Command: fill this batch's slot.
 #[derive(Debug, Clone, Message)]
@@ -53,6 +58,10 @@ pub struct Remuxer {
     files: StreamFiles,
     rendition: Arc<str>,
     reporter: Reporter,
+    /// Turns of batches with processed audio.
+    fitting: Arc<Semaphore>,
+    /// Turns of the others. A fallback is due at once, and never waits for what takes its time.
+    copying: Arc<Semaphore>,
 }
 
 /// A filled slot.
@@ -68,7 +77,13 @@ impl Remuxer {
     /// The remuxer of one rendition of the stream whose files these are.
     #[must_use]
     pub fn new(files: StreamFiles, rendition: Arc<str>, reporter: Reporter) -> Self {
-        Self { files, rendition, reporter }
+        Self {
+            files,
+            rendition,
+            reporter,
+            fitting: Arc::new(Semaphore::new(FITTED_AT_ONCE)),
+            copying: Arc::new(Semaphore::new(1)),
+        }
     }
 }
 
@@ -80,8 +95,9 @@ impl Handler<RemuxBatch> for Remuxer {
     type Result = ();
 
     fn handle(&mut self, command: RemuxBatch, ctx: &mut Self::Context) {
-        let work = remux(self.files.clone(), self.rendition.clone(), command.clone());
-        ctx.wait(work.into_actor(self).map(move |outcome, this, _| {
+        let turns = if command.fill == Fill::Processed { &self.fitting } else { &self.copying };
+        let work = in_turn(turns.clone(), self.files.clone(), self.rendition.clone(), command.clone());
+        ctx.spawn(work.into_actor(self).map(move |outcome, this, _| {
             this.reporter.tell(match outcome {
                 Ok(remuxed) => RemuxerEvent::BatchRemuxed {
                     batch: command.batch,
@@ -96,6 +112,18 @@ impl Handler<RemuxBatch> for Remuxer {
     }
 }
 
+async fn in_turn(
+    turns: Arc<Semaphore>,
+    files: StreamFiles,
+    rendition: Arc<str>,
+    command: RemuxBatch,
+) -> Result<Remuxed, String> {
+    let limit = if command.fill == Fill::Processed { time_left(command.ready_by) } else { TIME_LIMIT };
+    let turn = tokio::time::timeout(limit, turns.acquire());
+    let _turn = turn.await.map_err(|_| "other batches took until the slot airs".to_owned())?;
+    remux(files, rendition, command).await
+}
+
 async fn remux(files: StreamFiles, rendition: Arc<str>, command: RemuxBatch) -> Result<Remuxed, String> {
     let folder = files.batch(command.batch);
     let audio = command.media.audio.clone().filter(|_| command.fill != Fill::Nothing);
@@ -106,8 +134,10 @@ async fn remux(files: StreamFiles, rendition: Arc<str>, command: RemuxBatch) -> 
         let mut processed = None;
         if command.fill == Fill::Processed {
             let path = folder.join(rendition_file("processed_audio", &rendition));
-            let work = process(path, &samples, &audio, command.batch, &rendition);
-            let limited = tokio::time::timeout(time_left(command.ready_by), work).await;
+            let limit = time_left(command.ready_by);
+            let by = tokio::time::Instant::now() + limit.saturating_sub(WRITING);
+            let work = process(path, &samples, &audio, (command.batch, &rendition), by);
+            let limited = tokio::time::timeout(limit, work).await;
             processed = Some(limited.unwrap_or_else(|_| Err("it took until the slot airs".to_owned()))?);
         }
         filled = Some((samples, audio, processed));
@@ -138,13 +168,14 @@ fn time_left(ready_by: Option<UnixMicros>) -> Duration {
     })
 }
 
-/// What a processor sent, with the slot's parameters, from the sound's first sample on.
+/// What a processor sent, with the slot's parameters, from the sound's first sample on. Whoever cannot be had
+/// without the last touch by `by` goes without it.
 async fn process(
     path: PathBuf,
     samples: &[AudioSample],
     audio: &AudioMedia,
-    batch: u64,
-    rendition: &str,
+    (batch, rendition): (u64, &str),
+    by: tokio::time::Instant,
 ) -> Result<Replacement, String> {
     let (config, units) = (audio.config.clone(), audio.access_units);
     let (reply, first) = (path.clone(), samples.first().map(|sample| sample.data.clone()));
@@ -163,17 +194,13 @@ async fn process(
     units.data.truncate(samples.len());
     let original: Vec<Bytes> = samples.iter().map(|sample| sample.data.clone()).collect();
     let borders = Borders::needed(&units.data, &original, goes_on);
-    let border_units =
-        border::smooth(&mut units.data, borders, &audio.config).await.unwrap_or_else(|error| {
-            // The sound is there; at worst it clicks at the border.
-            tracing::warn!(
-                batch,
-                rendition,
-                error,
-                "the batch's borders are left as the processor made them"
-            );
-            0
-        });
+    let smoothed = tokio::time::timeout_at(by, border::smooth(&mut units.data, borders, &audio.config));
+    let smoothed = smoothed.await.unwrap_or_else(|_| Err("the reply came too late for it".to_owned()));
+    let border_units = smoothed.unwrap_or_else(|error| {
+        // The sound is there; at worst it clicks at the border.
+        tracing::warn!(batch, rendition, error, "the batch's borders are left as the processor made them");
+        0
+    });
     Ok(Replacement { units, converted: false, border_units })
 }
 

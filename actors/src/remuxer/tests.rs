@@ -4,3 +4,4 @@ mod borders;
 mod formats;
 mod kit;
 mod lengths;
+mod turns;

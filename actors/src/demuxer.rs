@@ -17,6 +17,8 @@ pub struct DemuxBatch {
     pub segments: Vec<StoredSegment>,
     /// Whether it begins a new epoch.
     pub discontinuity: bool,
+    /// Media that was lost right before it, microseconds: the timeline has a hole there.
+    pub gap_us: i64,
     /// What the batch before left, as reported.
     pub carry: Option<String>,
 }

@@ -19,6 +19,8 @@ mod air;
 mod collect;
 mod event;
 mod figures;
+#[cfg(test)]
+mod hours;
 mod outcome;
 mod records;
 #[cfg(test)]
@@ -133,6 +135,8 @@ pub struct Ledger {
     dirty: BTreeSet<u64>,
     forgotten: Vec<u64>,
     flush: bool,
+    /// The newest time that was told.
+    now: UnixMicros,
 }
 
 impl Ledger {
@@ -150,16 +154,20 @@ impl Ledger {
             dirty: BTreeSet::new(),
             forgotten: Vec::new(),
             flush: false,
+            now: UnixMicros(0),
         }
     }
 
     /// Notes what happened and says what to do about it, and about all that `now` makes due.
     pub fn apply(&mut self, event: Event, now: UnixMicros) -> Vec<Action> {
         let mut actions = Vec::new();
+        self.now = now;
         match event {
             Event::TargetDurationRead { seconds } => self.target_duration_read(seconds),
             Event::SegmentStored(segment) => self.segment_stored(segment, now, &mut actions),
-            Event::SegmentLost { media_sequence } => self.segment_lost(media_sequence),
+            Event::SegmentLost { media_sequence, duration_us } => {
+                self.segment_lost(media_sequence, duration_us, now, &mut actions);
+            }
             Event::SourceEnded => self.source_ended(now, &mut actions),
             Event::BatchDemuxed { batch, media, carry } => {
                 self.batch_demuxed(batch, *media, carry, now, &mut actions);
@@ -229,7 +237,8 @@ impl Ledger {
     pub fn next_deadline(&self) -> Option<UnixMicros> {
         let due =
             self.batches.values().filter(|batch| !batch.is_settled()).filter_map(|batch| self.due(batch));
-        due.chain(self.postponed.iter().map(|(at, _)| *at)).min()
+        let open = self.open_batch_due().map(|(due, _)| due).filter(|due| *due > self.now);
+        due.chain(self.postponed.iter().map(|(at, _)| *at)).chain(open).min()
     }
 
     /// By when the batch's processors must have answered.

@@ -129,6 +129,14 @@ fn moved_to_timeline(cuts: &[Cut]) -> Vec<(u64, [u8; 8])> {
         .collect()
 }
 
+impl ListedBatch {
+    /// Length of what is listed, which may be less than the batch, 90 kHz ticks.
+    fn listed_90k(&self) -> i64 {
+        let cuts = (0..self.listed).filter_map(|index| self.batch.media.timing_cut(index));
+        cuts.map(|(cut, timescale)| rescale(cut.duration.cast_signed(), timescale, 90_000)).sum()
+    }
+}
+
 impl Listing {
     /// Takes a batch; one that is known already is replaced.
     pub(crate) fn insert(&mut self, batch: ListBatch) {
@@ -176,17 +184,17 @@ impl Listing {
 
     /// Files stay reachable for the playlist's length after they left it (RFC 8216bis 6.2.2).
     fn forget_old(&mut self) {
-        let Some(newest) = self.batches.iter().rev().find(|listed| listed.listed > 0) else { return };
-        // The end of what is listed, not of the batch: a batch may be longer than the playlist.
-        let Some((cut, timescale)) = newest.batch.media.timing_cut(newest.listed - 1) else { return };
-        let end = rescale(cut.start.saturating_add_unsigned(cut.duration), timescale, 90_000);
-        let window = playlist_window_90k(newest.batch.target_duration_s);
-        while self
-            .batches
-            .front()
-            .is_some_and(|first| end.saturating_sub(first.batch.media.end_90k) > 2 * window)
-        {
-            self.batches.pop_front();
+        let Some(newest) = self.batches.iter().rposition(|listed| listed.listed > 0) else { return };
+        let window = playlist_window_90k(self.batches[newest].batch.target_duration_s);
+        // What is listed after a batch, by its own length: the timeline between them may have holes.
+        let (mut listed_after, mut keep_from) = (0_i64, 0);
+        for (index, listed) in self.batches.iter().enumerate().take(newest + 1).rev() {
+            if listed_after > 2 * window {
+                keep_from = index + 1;
+                break;
+            }
+            listed_after = listed_after.saturating_add(listed.listed_90k());
         }
+        self.batches.drain(..keep_from);
     }
 }

@@ -210,7 +210,7 @@ pub struct AudioMedia {
 pub struct BatchMedia {
     /// Run of the source on one clock that the batch belongs to.
     pub epoch: u32,
-    /// Whether the batch begins its epoch and is not the stream's first.
+    /// Whether the batch begins its epoch, or follows a hole in the timeline, and is not the stream's first.
     pub discontinuity: bool,
     /// Earliest decode time of any sample, 90 kHz ticks on the output timeline.
     pub start_90k: i64,
@@ -546,6 +546,12 @@ impl AirClock {
 #[must_use]
 pub fn ticks_to_micros(ticks_90k: i64) -> i64 {
     i64::try_from((i128::from(ticks_90k) * 100).div_euclid(9)).unwrap_or(i64::MAX)
+}
+
+/// Microseconds in 90 kHz ticks, rounded down.
+#[must_use]
+pub fn micros_to_ticks(micros: i64) -> i64 {
+    i64::try_from((i128::from(micros) * 9).div_euclid(100)).unwrap_or(i64::MAX)
 }
 
 /// Command to an RTMP publisher: air this batch after those before it.

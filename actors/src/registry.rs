@@ -200,7 +200,7 @@ impl StreamRegistry {
         let store = self.store.clone();
         let flushed = async move {
             outcome?;
-            store.flush().await.map_err(|error| RequestError::Storage(error.to_string()))
+            store.flush_all().await.map_err(|error| RequestError::Storage(error.to_string()))
         };
         Box::pin(flushed.into_actor(self))
     }
@@ -315,7 +315,7 @@ impl Handler<DeleteStream> for StreamRegistry {
             // From here on nothing can bring the stream's records or figures back.
             _ = ask(supervisor, Retire).await;
             store.remove_stream(&id).map_err(|error| RequestError::Storage(error.to_string()))?;
-            store.flush().await.map_err(|error| RequestError::Storage(error.to_string()))?;
+            store.flush_all().await.map_err(|error| RequestError::Storage(error.to_string()))?;
             if purge {
                 storage::purge(files).await?;
             }
@@ -437,7 +437,7 @@ impl Handler<Shutdown> for StreamRegistry {
                 }
             });
             join_all(drains).await;
-            if let Err(error) = store.flush().await {
+            if let Err(error) = store.flush_all().await {
                 tracing::error!(%error, "state cannot be stored");
             }
             // System::stop does not wait for other arbiters.

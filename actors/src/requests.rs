@@ -299,6 +299,8 @@ pub struct SourceView {
     pub bytes: u64,
     /// Segments that could not be had.
     pub lost_segments: u64,
+    /// Holes in the timeline, one for each run of lost media.
+    pub gaps: u64,
     /// Seconds of media in the open batch.
     pub accumulated_duration: f64,
     /// Number of the open batch.

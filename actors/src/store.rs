@@ -4,6 +4,7 @@
 //! that a person can read what a machine left behind. A transition is one sled batch.
 
 mod figures;
+mod trees;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -13,13 +14,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use figures::StoreFigures;
+use trees::{Lender, Trees};
 use writer::{Write, Writer};
 
 use crate::ledger::{BatchRecord, Changes, Header};
 use crate::settings::{StreamId, StreamSettings};
-
-/// sled's default cache of 1 GB would be most of what the process holds.
-const CACHE_BYTES: u64 = 16 << 20;
 
 /// Why state could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +37,9 @@ pub enum StoreError {
     /// What it counts could not be made.
     #[error("figures of the state: {0}")]
     Figures(#[from] prometheus::Error),
+    /// It could not be written, and has not been opened again yet.
+    #[error("state database: a write failed, and it could not be opened again yet")]
+    Closed,
     /// The thread that writes could not.
     #[error("state cannot be written: {0}")]
     Writer(String),
@@ -66,9 +68,7 @@ pub struct StoredStream {
 /// The state database. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Store {
-    db: sled::Db,
-    streams: sled::Tree,
-    ledgers: sled::Tree,
+    trees: Arc<Lender>,
     writer: Arc<Writer>,
 }
 
@@ -78,9 +78,8 @@ impl Store {
     /// a warning to be said loudly.
     pub fn open(folder: &Path) -> Result<(Self, Vec<String>), StoreError> {
         let mut warnings = Vec::new();
-        let config = || sled::Config::new().path(folder).cache_capacity(CACHE_BYTES);
-        let db = match config().open() {
-            Ok(db) => db,
+        let trees = match Trees::open(folder) {
+            Ok(trees) => trees,
             Err(error @ sled::Error::Corruption { .. }) => {
                 warnings.push(format!(
                     "state in {} is damaged ({error}); trying without its snapshots",
@@ -88,8 +87,8 @@ impl Store {
                 ));
                 let backup = set_aside_snapshots(folder)?;
                 warnings.push(format!("the snapshots were moved to {}", backup.display()));
-                match config().open() {
-                    Ok(db) => db,
+                match Trees::open(folder) {
+                    Ok(trees) => trees,
                     // Anything else (no space, no permission) is no reason to put the state away.
                     Err(error) if !matches!(error, sled::Error::Corruption { .. }) => {
                         return Err(error.into());
@@ -100,17 +99,15 @@ impl Store {
                             "state could not be recovered ({error}); it was moved to {} and an empty state begun: all streams must be created again",
                             quarantine.display()
                         ));
-                        config().open()?
+                        Trees::open(folder)?
                     }
                 }
             }
             Err(error) => return Err(error.into()),
         };
-        let streams = db.open_tree("streams")?;
-        let ledgers = db.open_tree("ledgers")?;
-        let figures = StoreFigures::new()?;
-        let writer = Arc::new(Writer::start(db.clone(), streams.clone(), ledgers.clone(), figures)?);
-        Ok((Self { db, streams, ledgers, writer }, warnings))
+        let (trees, figures) = (Arc::new(Lender::new(folder, trees)), StoreFigures::new()?);
+        let writer = Arc::new(Writer::start(trees.clone(), figures)?);
+        Ok((Self { trees, writer }, warnings))
     }
 
     /// Lets the state's own figures be seen.
@@ -122,13 +119,16 @@ impl Store {
     pub fn streams(&self) -> Result<(Vec<StoredStream>, Vec<StoreError>), StoreError> {
         self.writer.settle();
         let (mut streams, mut damaged) = (Vec::new(), Vec::new());
-        for entry in self.streams.iter() {
-            let (key, value) = entry?;
-            match decode(&key, &value) {
-                Ok(stream) => streams.push(stream),
-                Err(error) => damaged.push(error),
+        self.trees.with(|trees| {
+            for entry in trees.streams.iter() {
+                let (key, value) = entry?;
+                match decode(&key, &value) {
+                    Ok(stream) => streams.push(stream),
+                    Err(error) => damaged.push(error),
+                }
             }
-        }
+            Ok(())
+        })?;
         Ok((streams, damaged))
     }
 
@@ -143,19 +143,21 @@ impl Store {
         self.writer.write(id, Write::Removal)
     }
 
-    /// A stream's ledger; empty for a new one.
+    /// A stream's ledger; empty for a new one. Transitions that could not be stored are forgotten with this.
     pub fn ledger(&self, id: &StreamId) -> Result<(Header, Vec<BatchRecord>), StoreError> {
-        self.writer.settle();
-        let header = match self.ledgers.get(header_key(id))? {
-            Some(value) => decode(header_key(id).as_bytes(), &value)?,
-            None => Header::default(),
-        };
-        let mut batches = Vec::new();
-        for entry in self.ledgers.scan_prefix(format!("{id}/batch/")) {
-            let (key, value) = entry?;
-            batches.push(decode(&key, &value)?);
-        }
-        Ok((header, batches))
+        self.writer.settle_for(id);
+        self.trees.with(|trees| {
+            let header = match trees.ledgers.get(header_key(id))? {
+                Some(value) => decode(header_key(id).as_bytes(), &value)?,
+                None => Header::default(),
+            };
+            let mut batches = Vec::new();
+            for entry in trees.ledgers.scan_prefix(format!("{id}/batch/")) {
+                let (key, value) = entry?;
+                batches.push(decode(&key, &value)?);
+            }
+            Ok((header, batches))
+        })
     }
 
     /// What can be read of a damaged ledger. Records that cannot are moved to the tree `damaged`, so that they
@@ -163,39 +165,7 @@ impl Store {
     /// its numbers go on: all of its records are set aside.
     pub fn salvage_ledger(&self, id: &StreamId) -> Result<(Header, Vec<BatchRecord>), StoreError> {
         self.writer.settle();
-        let header = match self.ledgers.get(header_key(id))? {
-            Some(value) => decode::<Header>(header_key(id).as_bytes(), &value),
-            None => Ok(Header::default()),
-        };
-        let (mut batches, mut aside) = (Vec::new(), Vec::new());
-        for entry in self.ledgers.scan_prefix(format!("{id}/")) {
-            let (key, value) = entry?;
-            let is_header = *key == *header_key(id).as_bytes();
-            match decode::<BatchRecord>(&key, &value) {
-                Ok(batch) if !is_header => batches.push(batch),
-                _ if is_header && header.is_ok() => continue,
-                _ => {}
-            }
-            let kept = header.is_ok()
-                && batches.last().is_some_and(|batch| *batch_key(id, batch.number).as_bytes() == *key);
-            if !kept {
-                aside.push((key, value));
-            }
-        }
-        let damaged = self.db.open_tree("damaged")?;
-        for (key, value) in aside {
-            damaged.insert(&key, value)?;
-            self.ledgers.remove(&key)?;
-        }
-        Ok(match header {
-            Ok(header) => (header, batches),
-            Err(_) => {
-                let header = Header::following(&batches);
-                let key = header_key(id);
-                self.ledgers.insert(&key, encode(&key, &header)?)?;
-                (header, Vec::new())
-            }
-        })
+        self.trees.with(|trees| salvage(trees, id))
     }
 
     /// Hands over one transition of a stream's ledger, written whole or not at all. Fails if one before could not
@@ -217,9 +187,50 @@ impl Store {
     }
 
     /// Waits until everything written is on disk.
-    pub async fn flush(&self) -> Result<(), StoreError> {
-        self.writer.flush().await
+    pub async fn flush_all(&self) -> Result<(), StoreError> {
+        self.writer.flush_all().await
     }
+
+    /// Waits until everything written of the stream is on disk.
+    pub async fn flush(&self, id: &StreamId) -> Result<(), StoreError> {
+        self.writer.flush(id).await
+    }
+}
+
+fn salvage(trees: &Trees, id: &StreamId) -> Result<(Header, Vec<BatchRecord>), StoreError> {
+    let header = match trees.ledgers.get(header_key(id))? {
+        Some(value) => decode::<Header>(header_key(id).as_bytes(), &value),
+        None => Ok(Header::default()),
+    };
+    let (mut batches, mut aside) = (Vec::new(), Vec::new());
+    for entry in trees.ledgers.scan_prefix(format!("{id}/")) {
+        let (key, value) = entry?;
+        let is_header = *key == *header_key(id).as_bytes();
+        match decode::<BatchRecord>(&key, &value) {
+            Ok(batch) if !is_header => batches.push(batch),
+            _ if is_header && header.is_ok() => continue,
+            _ => {}
+        }
+        let kept = header.is_ok()
+            && batches.last().is_some_and(|batch| *batch_key(id, batch.number).as_bytes() == *key);
+        if !kept {
+            aside.push((key, value));
+        }
+    }
+    let damaged = trees.db.open_tree("damaged")?;
+    for (key, value) in aside {
+        damaged.insert(&key, value)?;
+        trees.ledgers.remove(&key)?;
+    }
+    Ok(match header {
+        Ok(header) => (header, batches),
+        Err(_) => {
+            let header = Header::following(&batches);
+            let key = header_key(id);
+            trees.ledgers.insert(&key, encode(&key, &header)?)?;
+            (header, Vec::new())
+        }
+    })
 }
 
 fn header_key(id: &StreamId) -> String {
@@ -303,7 +314,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(&folder.path().join("state")).unwrap();
         store.commit(&id("a"), &Changes { batches: vec![record(1)], ..Changes::default() }).unwrap();
-        store.flush().await.unwrap();
+        store.flush(&id("a")).await.unwrap();
         let figures = store.writer.figures();
         assert_eq!((figures.writes.get(), figures.failures.get(), figures.queued.get()), (1, 0, 0));
         assert_eq!(figures.flush.get_sample_count(), 1);
@@ -319,7 +330,7 @@ mod tests {
                 let id = id(&format!("s{stream}"));
                 for number in 0..10 {
                     store.commit(&id, &Changes { batches: vec![record(number)], ..Changes::default() })?;
-                    store.flush().await?;
+                    store.flush(&id).await?;
                 }
                 Ok::<_, StoreError>(store.ledger(&id)?.1.len())
             }
@@ -338,7 +349,7 @@ mod tests {
             let changes = Changes { batches: (0..50).map(record).collect(), ..Changes::default() };
             store.commit(&id("a"), &changes).unwrap();
             store.writer.settle();
-            store.db.flush().unwrap();
+            store.trees.with(|trees| Ok(trees.db.flush()?)).unwrap();
         }
         // The newest snapshot is the one read; where none was written yet, a torn one takes its place.
         let snapshot = std::fs::read_dir(&state)
@@ -366,7 +377,7 @@ mod tests {
             .commit(&id("a"), &Changes { header: Some(header.clone()), batches, ..Changes::default() })
             .unwrap();
         store.writer.settle();
-        store.ledgers.insert(batch_key(&id("a"), 1), b"{".as_slice()).unwrap();
+        damage(&store, &batch_key(&id("a"), 1));
         assert!(matches!(store.ledger(&id("a")), Err(StoreError::Record { .. })));
         let (read, batches) = store.salvage_ledger(&id("a")).unwrap();
         assert_eq!((read, batches.iter().map(|b| b.number).collect::<Vec<_>>()), (header, vec![0, 2]));
@@ -380,10 +391,37 @@ mod tests {
         let last = BatchRecord { hls_sequence: 40, hls_segments: 2, ..record(9) };
         store.commit(&id("a"), &Changes { batches: vec![record(8), last], ..Changes::default() }).unwrap();
         store.writer.settle();
-        store.ledgers.insert(header_key(&id("a")), b"{".as_slice()).unwrap();
+        damage(&store, &header_key(&id("a")));
         let (header, batches) = store.salvage_ledger(&id("a")).unwrap();
         assert_eq!((header.open_batch, header.hls_sequence, batches.len()), (10, 42, 0));
         assert_eq!(store.ledger(&id("a")).unwrap(), (header, vec![]));
+    }
+
+    fn damage(store: &Store, key: &str) {
+        store.trees.with(|trees| Ok(trees.ledgers.insert(key, b"{".as_slice())?)).unwrap();
+    }
+
+    #[tokio::test]
+    async fn after_a_write_that_failed_everybody_is_told_once_and_what_was_flushed_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(&folder.path().join("state")).unwrap();
+        let change = |number: u64| Changes { batches: vec![record(number)], ..Changes::default() };
+        for name in ["a", "b"] {
+            store.commit(&id(name), &change(1)).unwrap();
+        }
+        store.flush(&id("a")).await.unwrap();
+        // As sled is after it could not write.
+        store.trees.close();
+        assert!(matches!(store.ledger(&id("a")), Err(StoreError::Closed)));
+        store.commit(&id("a"), &change(2)).unwrap();
+        assert!(store.flush(&id("a")).await.is_err(), "what was not written is not on disk");
+        assert!(store.commit(&id("b"), &change(2)).is_err(), "b is told as well");
+        for name in ["a", "b"] {
+            assert_eq!(store.ledger(&id(name)).unwrap().1.len(), 1);
+            store.commit(&id(name), &change(2)).unwrap();
+        }
+        store.flush(&id("b")).await.unwrap();
+        assert_eq!(store.ledger(&id("b")).unwrap().1.len(), 2);
     }
 
     fn record(number: u64) -> BatchRecord {

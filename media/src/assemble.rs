@@ -145,16 +145,27 @@ pub struct Assembler {
     /// Recovery points count as sync samples, for want of IDR pictures.
     open_gops: bool,
     audio_units: u64,
+    /// Decode time of the batch's first picture.
+    first_picture_90k: Option<i64>,
 }
 
 impl Assembler {
     /// Begins a batch. `carry` is what the batch before gave; `discontinuity`: a new epoch begins here.
     #[must_use]
     pub fn new(carry: Carry, discontinuity: bool) -> Self {
+        Self::after_gap(carry, discontinuity, 0)
+    }
+
+    /// Begins a batch before which about `gap_90k` ticks of the source were lost (0: none). The timeline has a hole
+    /// there, as long as the source's own times tell or, where its clock began anew, `gap_90k`. Nothing fills it.
+    #[must_use]
+    pub fn after_gap(carry: Carry, discontinuity: bool, gap_90k: i64) -> Self {
         let mut carry = carry;
         let mut counters = Counters::default();
         if discontinuity || !carry.started {
             carry.begin_epoch(&mut counters);
+        } else if gap_90k > 0 {
+            carry.cross_gap(&mut counters);
         }
         let mut streams = Streams::new(&carry);
         let demuxer = match carry.program.clone() {
@@ -164,9 +175,9 @@ impl Assembler {
         Self {
             demuxer,
             untimed: Untimed::new(carry.untimed.clone()),
-            clock: Clock::new(carry.clock.clone()),
+            clock: Clock::new(carry.clock.clone()).after_gap(gap_90k),
             video: VideoTrack::new(carry.video.clone()),
-            audio: AudioTrack::new(carry.audio.clone(), carry.audio_config.clone()),
+            audio: AudioTrack::new(carry.audio.clone(), carry.audio_config.clone()).after_gap(gap_90k > 0),
             cutter: Cutter::default(),
             video_config: None,
             segments: 0,
@@ -174,6 +185,7 @@ impl Assembler {
             pictures_flow: carry.pictures_flow,
             open_gops: carry.open_gops,
             audio_units: 0,
+            first_picture_90k: None,
             streams,
             counters,
             carry,
@@ -349,6 +361,7 @@ impl Assembler {
         for placed in placed {
             match placed {
                 Placed::Video { dts_90k, pts_90k, sync, nals, origin } => {
+                    self.first_picture_90k.get_or_insert(dts_90k);
                     let done = self.video.push(dts_90k, pts_90k, sync, nals, origin, &mut self.counters);
                     if let Some((sample, origin)) = done {
                         self.cutter.video(sample, origin, &mut self.counters);
@@ -371,6 +384,9 @@ impl Assembler {
     /// An audio track that has gone silent goes on as silence, so that its slot is as long as the picture's.
     fn fill_dead_audio(&mut self) {
         let Some(video_end) = self.video.end_90k().filter(|_| self.video_config.is_some()) else { return };
+        if let Some(first) = self.first_picture_90k {
+            self.audio.cross_gap(first);
+        }
         let Some(audio_end) = self.audio.end_90k() else { return };
         // Audio that is merely multiplexed late, or ahead of its segment's video, is alive: silence in its place
         // would cost it.

@@ -51,7 +51,6 @@ async fn a_disk_with_little_room_is_named_what_is_collected_still_airs_and_it_he
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "after one failed write the state database takes no more until the program is started again"]
 async fn a_disk_without_one_byte_left_is_named_and_heals_when_space_returns() {
     full(101, "disk full to the last byte", 0).await;
 }

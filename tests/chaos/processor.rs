@@ -111,7 +111,10 @@ async fn a_processor_that_is_killed_costs_its_batches_the_processed_audio_and_no
     assert!(found.stall_s < STALL_S, "{found:?}");
     let least = ((returned_us - killed_us) / 2_000_000) as usize - 3;
     assert!(reasons.len() >= least, "at least {least} fallbacks: {reasons:?}");
-    let of_death = |reason: &&str| reason.contains("connected") || reason.contains("did not answer");
+    // What was sent again after the return may be answered right before its slot airs, too late to be fitted.
+    let of_death = |reason: &&str| {
+        ["connected", "did not answer", "until the slot airs"].iter().any(|words| reason.contains(words))
+    };
     assert!(reasons.iter().all(of_death), "{reasons:?}");
     let shown = scene.overdub.stream("s").await;
     assert_eq!(shown["renditions"][0]["fallbacks"].as_u64(), Some(reasons.len() as u64), "{shown:#}");

@@ -44,7 +44,6 @@ fn one_gap(found: &Continuity, missing: i64) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "lost segments are filled with silence in the next batch's slot: no discontinuity, and the clock jumps"]
 async fn a_source_that_answers_503_leaves_one_counted_gap_and_the_output_goes_on_after_it() {
     let time = lasting(14, 30);
     let mut row = Row::new(

@@ -10,7 +10,7 @@ use overdub_media::sample::{AudioConfig, VideoConfig, VideoSample};
 
 use super::DemuxBatch;
 use crate::files::{AtomicFile, StreamFiles};
-use crate::messages::{AudioMedia, BatchMedia, Cut, VideoMedia};
+use crate::messages::{AudioMedia, BatchMedia, Cut, VideoMedia, micros_to_ticks};
 
 /// Track number in single-track files.
 pub(crate) const SINGLE_TRACK: u32 = 1;
@@ -48,7 +48,8 @@ pub(super) fn demux(files: &StreamFiles, command: &DemuxBatch) -> Result<Demuxed
     let folder = files.batch(command.batch);
     std::fs::create_dir_all(&folder).map_err(file_error(&folder))?;
 
-    let mut assembler = Assembler::new(carry, command.discontinuity && !first_batch);
+    let gap_90k = if first_batch { 0 } else { micros_to_ticks(command.gap_us) };
+    let mut assembler = Assembler::after_gap(carry, command.discontinuity && !first_batch, gap_90k);
     let mut video = VideoFile::new(folder.join("video.fmp4"));
     let mut audio = AudioFile::new(folder.join("audio.fmp4"));
     for segment in &command.segments {
@@ -79,7 +80,7 @@ pub(super) fn demux(files: &StreamFiles, command: &DemuxBatch) -> Result<Demuxed
     let carry = serde_json::to_string(&assembled.carry).map_err(DemuxError::Carry)?;
     let media = BatchMedia {
         epoch,
-        discontinuity: command.discontinuity && !first_batch,
+        discontinuity: (command.discontinuity || command.gap_us > 0) && !first_batch,
         start_90k,
         end_90k,
         video: video.finish(&files.video_init(epoch))?,

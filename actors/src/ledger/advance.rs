@@ -1,5 +1,7 @@
 //! From records to the next actions: everything that may be done and has not been commanded yet.
 
+use std::collections::BTreeMap;
+
 use super::event::{Action, Fill, Note};
 use super::records::{BatchRecord, FallbackReason, RenditionState};
 use super::{Ledger, Postponed};
@@ -24,6 +26,7 @@ pub(crate) fn cuts_on_air(batch: &BatchRecord, now: UnixMicros) -> usize {
 impl Ledger {
     pub(super) fn advance(&mut self, now: UnixMicros, actions: &mut Vec<Action>) {
         self.resume_postponed(now);
+        self.close_overdue(now, actions);
         self.demux_next(actions);
         let open: Vec<u64> = self
             .batches
@@ -70,6 +73,7 @@ impl Ledger {
                 batch: batch.number,
                 segments: batch.segments.clone(),
                 discontinuity: batch.discontinuity,
+                gap_us: batch.gap_us,
                 carry: self.header.carry.clone(),
             });
         }
@@ -223,8 +227,14 @@ impl Ledger {
         let keep = usize::try_from(keep).unwrap_or(usize::MAX);
         let published: Vec<&BatchRecord> =
             self.batches.values().filter(|batch| batch.published_at.is_some()).collect();
-        let newest_end_90k =
-            published.last().and_then(|batch| batch.media.as_ref()).map(|media| media.end_90k);
+        // What was published after a batch, by its own length: the timeline between them may have holes.
+        let (mut total_90k, mut published_after_90k) = (0_i64, BTreeMap::new());
+        for batch in self.batches.values().rev() {
+            published_after_90k.insert(batch.number, total_90k);
+            if let Some(media) = batch.media.as_ref().filter(|_| batch.published_at.is_some()) {
+                total_90k = total_90k.saturating_add(media.end_90k - media.start_90k);
+            }
+        }
         let window = playlist_window_90k(self.header.hls_target_s);
         // At least the newest stays, since the playlist lists it.
         let published_before = nth_newest(&published, keep.max(1));
@@ -232,12 +242,11 @@ impl Ledger {
         let unlisted: Vec<&BatchRecord> =
             self.batches.values().filter(|batch| is_unlisted(batch) && batch.cleaned_at.is_none()).collect();
         let unlisted_before = nth_newest(&unlisted, keep);
-        let may_go = |batch: &&BatchRecord| match (&batch.media, newest_end_90k) {
-            _ if is_unlisted(batch) => batch.number < unlisted_before,
-            (Some(media), Some(end_90k)) => {
-                batch.number < published_before && end_90k.saturating_sub(media.end_90k) > 2 * window
+        let may_go = |batch: &&BatchRecord| {
+            if is_unlisted(batch) {
+                return batch.number < unlisted_before;
             }
-            _ => false,
+            batch.number < published_before && published_after_90k[&batch.number] > 2 * window
         };
         let settled = self.batches.values().filter(|batch| batch.is_settled() && batch.cleaned_at.is_none());
         settled.filter(may_go).map(|batch| batch.number).collect()

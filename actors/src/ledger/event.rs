@@ -22,6 +22,8 @@ pub enum Event {
     SegmentLost {
         /// The source's media sequence number.
         media_sequence: u64,
+        /// Its length in microseconds, 0 where unknown.
+        duration_us: i64,
     },
     /// The source has ended.
     SourceEnded,
@@ -133,6 +135,8 @@ pub enum Action {
         segments: Vec<StoredSegment>,
         /// Whether it begins a new epoch.
         discontinuity: bool,
+        /// Media that was lost right before it, microseconds.
+        gap_us: i64,
         /// What the batch before left.
         carry: Option<String>,
     },
@@ -228,6 +232,11 @@ pub enum Note {
         rendition: Arc<str>,
         /// Microseconds after the deadline.
         late_us: i64,
+    },
+    /// Media before this batch is lost: the timeline has a hole.
+    GapBegan {
+        /// The batch.
+        batch: u64,
     },
     /// A batch does not go on air.
     BatchSkipped {

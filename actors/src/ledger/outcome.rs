@@ -8,8 +8,11 @@ use super::{KEPT_RECORDS, Ledger, MAX_TRIES};
 use crate::clock::UnixMicros;
 use crate::messages::{AudioFormat, BatchMedia, ChildId, Cut, FitReport, OutputFragment};
 
-/// A source that is fetched too slowly for its clock for so many batches gets a later clock.
+/// A source that is fetched too late for its clock for so many batches, without catching up, gets a later clock.
 const LATE_IN_A_ROW: u32 = 3;
+/// Target durations from the source's end that count as its live edge; a longer backlog that does not shrink is
+/// skipped by the fetcher.
+const LIVE_EDGE_TARGETS: i64 = 3;
 /// Bytes of a reply's metadata that are kept with a batch.
 const MAX_METADATA: usize = 4096;
 
@@ -43,9 +46,16 @@ impl Ledger {
                 // we were the late one, the source has more: the batch airs late, and what follows catches up.
                 let deadline = clock.air_time(media.start_90k).plus_micros(-super::REMUX_MARGIN_US);
                 let late_us = completed.micros_since(deadline);
-                header.late_in_a_row = if late_us >= 0 { header.late_in_a_row + 1 } else { 0 };
-                if late_us >= 0 && (late_us >= backlog_us || header.late_in_a_row > LATE_IN_A_ROW) {
+                let is_late = late_us >= 0;
+                // While the backlog shrinks we catch up; one beyond the live edge is the fetcher's to skip.
+                let keeps_up = backlog_us < header.late_backlog_us;
+                header.late_in_a_row = if is_late && !keeps_up { header.late_in_a_row + 1 } else { 0 };
+                header.late_backlog_us = if is_late { backlog_us } else { 0 };
+                let never =
+                    header.late_in_a_row > LATE_IN_A_ROW && backlog_us <= LIVE_EDGE_TARGETS * plan.target_us;
+                if is_late && (late_us >= backlog_us || never) {
                     header.late_in_a_row = 0;
+                    header.late_backlog_us = 0;
                     let jumped = plan.first_clock(media.start_90k, length_us, now);
                     let by_us = jumped.anchor.micros_since(clock.anchor);
                     actions.push(Action::Note(Note::ClockJumped { batch: number, by_us }));
@@ -92,14 +102,26 @@ impl Ledger {
     pub(super) fn skip(&mut self, number: u64, reason: SkipReason, actions: &mut Vec<Action>) {
         let Some(batch) = self.batch_mut(number) else { return };
         batch.skipped = Some(reason.clone());
-        if batch.media.is_none() {
-            // What comes next stands after a hole, and after whatever change of clock or codec was in it.
+        if batch.media.is_none() && reason != SkipReason::Stopped {
+            // What comes next stands after a hole as long as this, and after whatever change of clock or codec was
+            // in it.
+            let lost_us = batch.gap_us.saturating_add(batch.listed_duration_us());
             match self.batches.range_mut(number + 1..).next() {
                 Some((next, batch)) => {
                     batch.discontinuity = true;
+                    let is_new = batch.gap_us == 0;
+                    batch.gap_us = batch.gap_us.saturating_add(lost_us);
                     self.dirty.insert(*next);
+                    if is_new {
+                        let batch = *next;
+                        self.header_mut().totals.gaps += 1;
+                        actions.push(Action::Note(Note::GapBegan { batch }));
+                    }
                 }
-                None => self.header_mut().open_discontinuity = true,
+                None => {
+                    self.header_mut().open_discontinuity = true;
+                    self.widen_open_gap(lost_us, actions);
+                }
             }
         }
         self.header_mut().totals.skipped_batches += 1;
@@ -348,6 +370,8 @@ impl Ledger {
         }
         header.open_segments.clear();
         header.open_discontinuity = true;
+        header.open_gap_us = 0;
+        header.last_segment_end = None;
         header.clock = None;
         header.pace = Default::default();
         header.source_ended = false;

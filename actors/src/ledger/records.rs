@@ -22,6 +22,14 @@ pub struct Header {
     pub open_segments: Vec<StoredSegment>,
     /// Whether the open batch begins a new epoch.
     pub open_discontinuity: bool,
+    /// Media that was lost right before the open batch, microseconds.
+    pub open_gap_us: i64,
+    /// Length of the last segment, which stands for that of lost ones that were never listed; microseconds.
+    pub usual_segment_us: i64,
+    /// When the last segment was stored.
+    pub last_stored_at: UnixMicros,
+    /// The source's date at the end of the last segment.
+    pub last_segment_end: Option<UnixMicros>,
     /// Media sequence number that the fetcher goes on with; none at the start of a run.
     pub next_media_sequence: Option<u64>,
     /// Lowest number that the next segment's file may bear.
@@ -30,8 +38,10 @@ pub struct Header {
     pub source_target_s: u32,
     /// The air clock for the next batch; none until the run's first batch is demuxed.
     pub clock: Option<AirClock>,
-    /// Batches in a row that were complete too late although the source had listed more.
+    /// Batches in a row that were complete too late, and not by less than the one before.
     pub late_in_a_row: u32,
+    /// What the source had listed beyond the last late batch, microseconds.
+    pub late_backlog_us: i64,
     /// How the source's clock runs against ours.
     pub pace: SourcePace,
     /// What demuxing the next batch must know.
@@ -58,6 +68,8 @@ pub struct Totals {
     pub segment_bytes: u64,
     /// Segments that could not be had.
     pub lost_segments: u64,
+    /// Holes that lost media left in the timeline.
+    pub gaps: u64,
     /// Times that the air clock jumped because the source came too late.
     pub clock_jumps: u64,
     /// Batches skipped.
@@ -107,6 +119,9 @@ pub struct BatchRecord {
     pub segments: Vec<StoredSegment>,
     /// Whether it begins a new epoch.
     pub discontinuity: bool,
+    /// Media that was lost right before it, microseconds.
+    #[serde(default)]
+    pub gap_us: i64,
     /// When it was complete.
     pub collected_at: UnixMicros,
     /// When it was demuxed.

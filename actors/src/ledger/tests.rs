@@ -1,5 +1,6 @@
 //! The ledger's rules, one by one.
 
+mod gaps;
 mod numbers;
 
 use std::sync::Arc;
@@ -322,16 +323,35 @@ fn a_batch_that_we_fetched_too_late_airs_late_and_the_clock_stays() {
 fn a_source_that_is_always_fetched_too_late_gets_a_later_clock() {
     let mut driver = Driver::new(plan(&["main"]));
     driver.demuxed_batch(0);
-    driver.wait(60);
+    driver.wait(25);
     for batch in 1..=4 {
         let number = batch * 2;
-        driver.apply(Event::SegmentStored(StoredSegment { backlog_us: 90 * SECOND, ..segment(number, 8) }));
+        driver.apply(Event::SegmentStored(StoredSegment { backlog_us: 12 * SECOND, ..segment(number, 8) }));
         let start_s = i64::try_from(batch).unwrap() * 8;
         let media = Box::new(media(start_s, 8));
         driver.apply(Event::BatchDemuxed { batch, media, carry: String::new() });
         driver.now = driver.now.plus_micros(10 * SECOND);
         assert_eq!(driver.ledger.header().totals.clock_jumps, u64::from(batch == 4));
     }
+}
+
+#[test]
+fn while_we_catch_up_with_the_source_the_clock_stays() {
+    let mut driver = Driver::new(plan(&["main"]));
+    driver.demuxed_batch(0);
+    let clock = driver.ledger.header().clock;
+    driver.wait(120);
+    for batch in 1..=12 {
+        let left_s = 120 - 8 * i64::try_from(batch).unwrap();
+        driver.apply(Event::SegmentStored(StoredSegment {
+            backlog_us: left_s * SECOND,
+            ..segment(batch * 2, 8)
+        }));
+        let media = Box::new(media(i64::try_from(batch).unwrap() * 8, 8));
+        driver.apply(Event::BatchDemuxed { batch, media, carry: String::new() });
+    }
+    assert_eq!(driver.ledger.header().totals.clock_jumps, 0);
+    assert_eq!(driver.ledger.header().clock, clock);
 }
 
 #[test]

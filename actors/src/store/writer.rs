@@ -4,7 +4,8 @@
 //! streams that flush at once lock it up for good. And applying a batch waits for a flush under way, which an
 //! arbiter's thread must not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -13,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::StoreError;
 use super::figures::StoreFigures;
+use super::trees::{Lender, Trees};
 use crate::clock;
 use crate::settings::StreamId;
 
@@ -28,7 +30,7 @@ pub(super) enum Write {
 }
 
 enum Request {
-    Write(StreamId, Write),
+    Write(StreamId, u64, Write),
     Flush(oneshot::Sender<Result<(), StoreError>>),
     Barrier(Sender<()>),
 }
@@ -42,24 +44,30 @@ pub(super) struct Writer {
     requests: Option<Sender<Request>>,
     faults: Faults,
     figures: StoreFigures,
+    /// How often the database has been opened again.
+    opened: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
-    pub(super) fn start(
-        db: sled::Db,
-        streams: sled::Tree,
-        ledgers: sled::Tree,
-        figures: StoreFigures,
-    ) -> Result<Self, StoreError> {
+    pub(super) fn start(trees: Arc<Lender>, figures: StoreFigures) -> Result<Self, StoreError> {
         let (requests, received) = channel();
-        let faults = Faults::default();
-        let work = Work { db, streams, ledgers, faults: faults.clone(), figures: figures.clone() };
+        let (faults, opened) = (Faults::default(), Arc::new(AtomicU64::new(0)));
+        let work = Work {
+            trees,
+            writers: BTreeSet::new(),
+            faults: faults.clone(),
+            figures: figures.clone(),
+            opened: opened.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name("state-writer".to_owned())
-            .spawn(move || work.run(&received))
+            .spawn(move || {
+                let mut work = work;
+                work.run(&received);
+            })
             .map_err(|error| StoreError::Writer(error.to_string()))?;
-        Ok(Self { requests: Some(requests), faults, figures, thread: Some(thread) })
+        Ok(Self { requests: Some(requests), faults, figures, opened, thread: Some(thread) })
     }
 
     fn request(&self, request: Request) -> Result<(), StoreError> {
@@ -75,17 +83,32 @@ impl Writer {
 
     /// Hands over a write. Fails with what could not be written of the stream before.
     pub(super) fn write(&self, id: &StreamId, write: Write) -> Result<(), StoreError> {
+        // Before the faults: a failure that comes between the two makes the write one of the time before it.
+        let opened = self.opened.load(Ordering::SeqCst);
         if let Some(fault) = lock(&self.faults).remove(id) {
             return Err(StoreError::Writer(fault));
         }
-        self.request(Request::Write(id.clone(), write))
+        self.request(Request::Write(id.clone(), opened, write))
     }
 
     /// Waits until everything handed over is on disk.
-    pub(super) async fn flush(&self) -> Result<(), StoreError> {
+    pub(super) async fn flush_all(&self) -> Result<(), StoreError> {
         let (done, waiting) = oneshot::channel();
         self.request(Request::Flush(done))?;
         waiting.await.unwrap_or_else(|_| Err(StoreError::Writer("its thread has ended".to_owned())))
+    }
+
+    /// Waits until everything handed over of the stream is on disk.
+    pub(super) async fn flush(&self, id: &StreamId) -> Result<(), StoreError> {
+        self.flush_all().await?;
+        // The flush may have been good because what could not be written was gone by then.
+        lock(&self.faults).get(id).map_or(Ok(()), |fault| Err(StoreError::Writer(fault.clone())))
+    }
+
+    /// Waits until everything handed over can be read. The stream's faults count as told: its ledger is read again.
+    pub(super) fn settle_for(&self, id: &StreamId) {
+        self.settle();
+        lock(&self.faults).remove(id);
     }
 
     /// Waits until everything handed over can be read.
@@ -108,29 +131,35 @@ impl Drop for Writer {
 }
 
 struct Work {
-    db: sled::Db,
-    streams: sled::Tree,
-    ledgers: sled::Tree,
+    trees: Arc<Lender>,
+    /// Streams that have written something.
+    writers: BTreeSet<StreamId>,
     faults: Faults,
     figures: StoreFigures,
+    opened: Arc<AtomicU64>,
 }
 
 impl Work {
-    fn run(&self, requests: &Receiver<Request>) {
+    fn run(&mut self, requests: &Receiver<Request>) {
         while let Ok(first) = requests.recv() {
+            self.heal();
             let mut waiting = Vec::new();
             let mut failed = None;
             // Whoever asked while the last flush was under way shares the next one.
             for request in std::iter::once(first).chain(requests.try_iter()) {
                 self.figures.queued.dec();
                 match request {
-                    Request::Write(id, write) => {
+                    Request::Write(_, opened, _) if opened != self.opened.load(Ordering::SeqCst) => {
+                        // A transition from a state that is lost; its stream is told.
+                    }
+                    Request::Write(id, _, write) => {
                         self.figures.writes.inc();
+                        self.writers.insert(id.clone());
                         if let Err(error) = self.apply(&id, write) {
                             self.figures.failures.inc();
                             let text = error.to_string();
                             tracing::error!(stream = %id, error = text, "state cannot be written");
-                            lock(&self.faults).insert(id, text.clone());
+                            self.fail_all(&text);
                             failed = Some(text);
                         }
                     }
@@ -142,10 +171,11 @@ impl Work {
                 continue;
             }
             let begun = clock::now();
-            let flushed = match self.db.flush() {
+            let flushed = match self.trees.with(|trees| Ok(trees.db.flush()?)) {
                 Ok(_) => failed,
                 Err(error) => {
                     self.figures.failures.inc();
+                    self.fail_all(&error.to_string());
                     Some(error.to_string())
                 }
             };
@@ -157,17 +187,46 @@ impl Work {
         }
     }
 
-    fn apply(&self, id: &StreamId, write: Write) -> Result<(), sled::Error> {
-        match write {
-            Write::Ledger(batch) => self.ledgers.apply_batch(batch),
-            Write::Stream(record) => self.streams.insert(id.as_str(), record).map(|_| ()),
-            Write::Removal => {
-                self.streams.remove(id.as_str())?;
+    fn apply(&mut self, id: &StreamId, write: Write) -> Result<(), StoreError> {
+        if matches!(write, Write::Removal) {
+            self.writers.remove(id);
+        }
+        self.trees.with(|trees| Ok(write.apply(id, trees)?))
+    }
+
+    /// Closes the database after a failure. What had not been flushed is lost to every stream, so each is told at
+    /// its next write, and reads its ledger again.
+    fn fail_all(&self, text: &str) {
+        self.trees.close();
+        self.opened.fetch_add(1, Ordering::SeqCst);
+        lock(&self.faults).extend(self.writers.iter().map(|id| (id.clone(), text.to_owned())));
+    }
+
+    /// Opens the database again after a failure, if it can be by now.
+    fn heal(&self) {
+        // Without a failure of ours there is nothing to heal.
+        if self.opened.load(Ordering::SeqCst) == 0 || self.trees.is_open() {
+            return;
+        }
+        match self.trees.reopen() {
+            Ok(()) => tracing::info!("the state can be written again"),
+            Err(error) => tracing::error!(%error, "the state cannot be opened again yet"),
+        }
+    }
+}
+
+impl Write {
+    fn apply(self, id: &StreamId, trees: &Trees) -> Result<(), sled::Error> {
+        match self {
+            Self::Ledger(batch) => trees.ledgers.apply_batch(batch),
+            Self::Stream(record) => trees.streams.insert(id.as_str(), record).map(|_| ()),
+            Self::Removal => {
+                trees.streams.remove(id.as_str())?;
                 let mut batch = sled::Batch::default();
-                for key in self.ledgers.scan_prefix(format!("{id}/")).keys() {
+                for key in trees.ledgers.scan_prefix(format!("{id}/")).keys() {
                     batch.remove(key?);
                 }
-                self.ledgers.apply_batch(batch)
+                trees.ledgers.apply_batch(batch)
             }
         }
     }

@@ -33,8 +33,8 @@ impl StreamSupervisor {
         // A context polls the newest of what it waits for first: with one queue for all, the first flush that is
         // done has flushed every transition in it, and the actions keep their order.
         self.flushes += 1;
-        let store = self.store.clone();
-        let flush = async move { store.flush().await };
+        let (store, id) = (self.store.clone(), self.stream.settings.stream_id.clone());
+        let flush = async move { store.flush(&id).await };
         ctx.wait(flush.into_actor(self).map(|flushed, this, ctx| {
             this.flushes -= 1;
             if let Err(error) = flushed {
@@ -55,9 +55,9 @@ impl StreamSupervisor {
 
     fn act(&mut self, action: Action, ctx: &mut Context<Self>) {
         match action {
-            Action::Demux { batch, segments, discontinuity, carry } => {
+            Action::Demux { batch, segments, discontinuity, gap_us, carry } => {
                 if let Some(demuxer) = &self.children.demuxer {
-                    demuxer.do_send(DemuxBatch { batch, segments, discontinuity, carry });
+                    demuxer.do_send(DemuxBatch { batch, segments, discontinuity, gap_us, carry });
                     self.owes(&ChildId::Demuxer);
                 }
             }
@@ -109,7 +109,7 @@ impl StreamSupervisor {
             metadata: FragmentMetadata {
                 file_name: "audio.fmp4".to_owned(),
                 file_size: size,
-                discontinuity: record.discontinuity,
+                discontinuity: record.discontinuity || record.gap_us > 0,
             },
         };
         link.do_send(SendFragment {
@@ -222,6 +222,9 @@ impl StreamSupervisor {
                     SkipReason::Unreadable { .. } => tracing::error!(stream, batch, %reason, "batch skipped"),
                 }
                 self.count_skipped(batch, &reason);
+            }
+            Note::GapBegan { batch } => {
+                tracing::warn!(stream, batch, "media is lost: the timeline has a gap before this batch");
             }
             Note::ClockJumped { batch, by_us } => {
                 let by_ms = by_us / 1000;

@@ -80,8 +80,8 @@ impl StreamSupervisor {
         ctx: &mut Context<Self>,
         then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
     ) {
-        let store = self.store.clone();
-        let flush = async move { store.flush().await };
+        let (store, id) = (self.store.clone(), self.stream.settings.stream_id.clone());
+        let flush = async move { store.flush(&id).await };
         ctx.wait(flush.into_actor(self).map(move |flushed, this, ctx| {
             if let Err(error) = flushed {
                 tracing::error!(stream = this.id(), %error, "state cannot be stored");
@@ -102,27 +102,36 @@ impl StreamSupervisor {
         }
         self.lifecycle = Lifecycle::Failed { reason };
         self.end_run(ctx);
-        let retry = ctx.run_later(self.tree.failed_retry, |this, ctx| {
-            if matches!(this.lifecycle, Lifecycle::Failed { .. }) {
-                this.reload_ledger();
-                this.begin_run(ctx);
-            }
-        });
-        self.retry_timer = Some(retry);
+        self.retry_later(ctx);
         self.refresh_condition();
     }
 
+    fn retry_later(&mut self, ctx: &mut Context<Self>) {
+        let retry = ctx.run_later(self.tree.failed_retry, |this, ctx| {
+            if !matches!(this.lifecycle, Lifecycle::Failed { .. }) {
+                return;
+            }
+            match this.reload_ledger() {
+                Ok(()) => this.begin_run(ctx),
+                Err(error) => {
+                    // What is in memory may be ahead of the disk: nothing goes on from that.
+                    this.last_error = Some(dated("supervisor", error.to_string()));
+                    this.retry_later(ctx);
+                }
+            }
+        });
+        self.retry_timer = Some(retry);
+    }
+
     /// Goes on from what is on disk, as a restarted process would.
-    fn reload_ledger(&mut self) {
-        match self.store.ledger(&self.stream.settings.stream_id) {
-            Ok((header, batches)) => {
-                self.ledger = Ledger::new(ledger_plan(self.settings(), &self.tree), header, batches);
-            }
-            Err(error) => {
-                self.last_error = Some(dated("supervisor", error.to_string()));
-                self.renew_ledger();
-            }
-        }
+    fn reload_ledger(&mut self) -> Result<(), StoreError> {
+        let id = &self.stream.settings.stream_id;
+        let (header, batches) = match self.store.ledger(id) {
+            Err(StoreError::Record { .. }) => self.store.salvage_ledger(id)?,
+            read => read?,
+        };
+        self.ledger = Ledger::new(ledger_plan(self.settings(), &self.tree), header, batches);
+        Ok(())
     }
 
     /// The same records under the settings of now, with every command still to be given.
@@ -289,7 +298,7 @@ impl Handler<StartRun> for StreamSupervisor {
         let stream = StoredStream { settings, desired_running: true, ended: false };
         self.store.put_stream(&stream).map_err(|error| RequestError::Storage(error.to_string()))?;
         if matches!(self.lifecycle, Lifecycle::Failed { .. }) {
-            self.reload_ledger();
+            self.reload_ledger().map_err(|error| RequestError::Storage(error.to_string()))?;
         }
         if let Some(timer) = self.retry_timer.take() {
             ctx.cancel_future(timer);

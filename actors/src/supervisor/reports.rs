@@ -82,7 +82,7 @@ impl StreamSupervisor {
                 self.condition.lost_in_a_row += 1;
                 // Later ones are often lost because of the first: it took the time in which they were listed.
                 self.condition.loss.get_or_insert(reason);
-                self.feed(Event::SegmentLost { media_sequence }, ctx);
+                self.feed(Event::SegmentLost { media_sequence, duration_us }, ctx);
             }
             FetcherEvent::SourceFailed { reason } => {
                 tracing::warn!(stream = self.id(), reason, "source failed");

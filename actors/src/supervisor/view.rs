@@ -51,6 +51,7 @@ impl StreamSupervisor {
             segments: header.totals.segments,
             bytes: header.totals.segment_bytes,
             lost_segments: header.totals.lost_segments,
+            gaps: header.totals.gaps,
             accumulated_duration: open_us as f64 / 1e6,
             current_batch: header.open_batch,
             clock_jumps: header.totals.clock_jumps,

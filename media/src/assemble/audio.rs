@@ -59,13 +59,21 @@ pub struct AudioTrack {
     config: Option<(AacParams, AudioConfig)>,
     silence: Option<Bytes>,
     pending: Option<(AudioSample, u32)>,
+    /// Whether media was lost before the next frame: the hole stays.
+    gap: bool,
 }
 
 impl AudioTrack {
     /// Goes on where the batch before ended; `config` is what it knew.
     #[must_use]
     pub fn new(state: AudioCarry, config: Option<AudioConfig>) -> Self {
-        Self { state, newest: config, config: None, silence: None, pending: None }
+        Self { state, newest: config, config: None, silence: None, pending: None, gap: false }
+    }
+
+    /// Whether media was lost before the first frame. A hole there is not filled.
+    #[must_use]
+    pub fn after_gap(self, gap: bool) -> Self {
+        Self { gap, ..self }
     }
 
     /// What the next batch must know: positions, and the configuration of the last frame.
@@ -151,6 +159,8 @@ impl AudioTrack {
             } else if step <= -frame {
                 counters.add("audio_overlapping_dropped", 1);
                 return out;
+            } else if step >= frame && self.gap {
+                counters.add("audio_gaps", 1);
             } else if step >= frame {
                 self.fill_hole(next, step, origin, &mut out, counters);
             } else if let Some((pending, _)) = &mut self.pending {
@@ -161,11 +171,25 @@ impl AudioTrack {
                 counters.add("audio_steps", 1);
             }
         }
+        self.gap = false;
         out.extend(self.pending.take());
         let duration = u32::try_from(frame).unwrap_or(u32::MAX);
         self.pending = Some((AudioSample { time, duration, data }, origin));
         self.state.next = Some(time + frame);
         out
+    }
+
+    /// Moves the track's end over the hole that lost media left, where no frame has done so: by whole frames, to
+    /// `start_90k` at most.
+    pub fn cross_gap(&mut self, start_90k: i64) {
+        let (Some(next), Some(config)) = (self.state.next, &self.newest) else { return };
+        if !std::mem::take(&mut self.gap) {
+            return;
+        }
+        let frame = i64::from(config.frame_samples.max(1));
+        let hole = rescale(start_90k, TICKS, self.state.rate.max(1)) - next;
+        self.state.next = Some(next + hole.max(0) / frame * frame);
+        self.state.source_next = self.state.next;
     }
 
     /// Silence up to `end_90k` where the track has begun and ended before it.

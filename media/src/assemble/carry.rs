@@ -52,6 +52,16 @@ impl Carry {
         self.video.end_90k().max(self.audio.end_90k())
     }
 
+    /// Forgets what was cut off where media is lost; the source's clock and codecs are taken to go on.
+    pub(super) fn cross_gap(&mut self, counters: &mut Counters) {
+        counters.add("adts_skipped_bytes", self.adts.bytes.len() as u64);
+        self.adts = AdtsRest::default();
+        self.untimed = UntimedCarry::default();
+        // Pictures before the next sync sample refer to lost ones.
+        self.pictures_flow = false;
+        self.video_at_last_audio_90k = None;
+    }
+
     /// Forgets all that does not outlive the source's clock and codecs.
     pub(super) fn begin_epoch(&mut self, counters: &mut Counters) {
         if self.started {

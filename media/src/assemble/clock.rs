@@ -119,6 +119,8 @@ pub struct Clock {
     opening: Option<Opening>,
     /// Tracks that the program has.
     expected: [bool; 2],
+    /// Media lost before each track's next access unit, in 90 kHz ticks.
+    gaps_90k: [i64; 2],
 }
 
 impl Clock {
@@ -130,7 +132,15 @@ impl Clock {
             newest_offset_90k: carry.newest_offset_90k,
             opening: carry.opening.then(Opening::default),
             expected: [true; 2],
+            gaps_90k: [0; 2],
         }
+    }
+
+    /// About `gap_90k` ticks of the source were lost before what comes. Where its times go on as they should after
+    /// that, its clock has; where they do not, a run begins as long after what came before.
+    #[must_use]
+    pub fn after_gap(self, gap_90k: i64) -> Self {
+        Self { gaps_90k: [gap_90k; 2], ..self }
     }
 
     /// What the next batch must know; after [`Self::finish`].
@@ -218,6 +228,8 @@ impl Clock {
         counters: &mut Counters,
         out: &mut Vec<Placed>,
     ) -> i64 {
+        let gap = std::mem::take(&mut self.gaps_90k[track as usize]);
+        let ends = ends.map(|end| end.map(|end| end.saturating_add(gap)));
         let other_last = self.tracks[track.other()].last_90k;
         let Some(last) = self.tracks[track as usize].last_90k else {
             // The track's first: on the other's clock, if that has begun.
@@ -225,10 +237,12 @@ impl Clock {
             self.join_newest(track, source, ends);
             return source;
         };
-        let source = unwrap_near(raw, last);
+        // The lost media's length is known by and large.
+        let most = MAX_STEP_90K.saturating_add(gap.saturating_mul(2));
+        let source = unwrap_near(raw, last.saturating_add(gap));
         let step = source - last;
         let in_opening = self.opening.as_ref().is_some_and(|o| o.first_90k[track as usize].is_some());
-        let fits = |step: i64| (-MAX_STEP_BACK_90K..=MAX_STEP_90K).contains(&step);
+        let fits = |step: i64| (-MAX_STEP_BACK_90K..=most).contains(&step);
         if !in_opening && let Some(other) = other_last {
             // The other track may have gone over to a newer run; this one follows when its times do.
             let newest = self.provisional_offset();

@@ -8,6 +8,7 @@
 
 mod corpus;
 mod ffmpeg;
+mod gaps;
 mod generated;
 mod hostile;
 mod mux;

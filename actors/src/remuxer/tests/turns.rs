@@ -41,7 +41,8 @@ async fn a_fallback_does_not_wait_for_replies_that_take_their_time() {
     let (sender, mut said) = mpsc::unbounded_channel();
     let collector = Collector(sender).start();
     let child = ChildId::Remuxer("main".into());
-    let reporter = Reporter { recipient: collector.recipient(), child, generation: 1 };
+    let (recipient, mailbox) = (collector.recipient(), Default::default());
+    let reporter = Reporter { recipient, child, generation: 1, mailbox };
     let remuxer = Remuxer::new(stream.files.clone(), "main".into(), reporter).start();
     let fill = |batch: usize, fill: Fill| {
         let media = stream.batches[batch].clone();

@@ -10,6 +10,7 @@
 //! | `queries` | what the registry asks, and cleaning |
 //! | `condition` | the stream's state and why |
 //! | `view` | what is shown |
+//! | `watch` | which children make no progress |
 //! | `figures` | what is counted |
 
 mod acting;
@@ -22,6 +23,7 @@ mod reports;
 #[cfg(test)]
 mod tests;
 mod view;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -125,6 +127,7 @@ pub struct StreamSupervisor {
     deadline_timer: Option<SpawnHandle>,
     retry_timer: Option<SpawnHandle>,
     watch_timer: Option<SpawnHandle>,
+    watched_at: Option<UnixMicros>,
     drain_timers: Vec<SpawnHandle>,
     /// Actions that wait for the disk, in the ledger's order.
     queued: VecDeque<Action>,
@@ -167,6 +170,7 @@ impl StreamSupervisor {
             deadline_timer: None,
             retry_timer: None,
             watch_timer: None,
+            watched_at: None,
             drain_timers: Vec::new(),
             queued: VecDeque::new(),
             flushes: 0,

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, WrapFuture};
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient, WrapFuture};
 use tokio::task::AbortHandle;
 use url::Url;
 
 use super::condition::dated;
+use super::watch::Probe;
 use super::{HLS_OUTPUT, Lifecycle, StreamSupervisor, rtmp_outputs};
 use crate::clock::{self, UnixMicros};
 use crate::demuxer::Demuxer;
@@ -23,10 +24,6 @@ use crate::requests::ErrorView;
 
 /// First and longest wait before a child is replaced.
 const BACKOFF_MS: (u64, u64) = (500, 30_000);
-/// How often stages' time limits are checked.
-pub(super) const WATCH_INTERVAL: Duration = Duration::from_secs(5);
-/// A stage that has not finished a command after this long is hung; so is a fetcher that has said nothing.
-const STAGE_LIMIT_US: i64 = 60_000_000;
 
 /// Why a child was replaced.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,8 +73,12 @@ pub(super) struct Vitals {
     pub abort: Option<AbortHandle>,
     /// Since when it owes an answer or a sign of life.
     pub owing_since: Option<UnixMicros>,
+    /// Asks it whether it takes messages.
+    pub probe: Option<Recipient<Probe>>,
+    /// Since when it has been asked and has not taken it.
+    pub probed_since: Option<UnixMicros>,
     /// When this incarnation began.
-    spawned_at: Option<UnixMicros>,
+    pub spawned_at: Option<UnixMicros>,
     /// Replacements since it last worked.
     attempts: u32,
 }
@@ -146,7 +147,7 @@ impl StreamSupervisor {
     pub(super) fn end_child(&mut self, child: &ChildId) {
         if let Some(vitals) = self.children.vitals.get_mut(child) {
             vitals.generation += 1;
-            vitals.owing_since = None;
+            (vitals.owing_since, vitals.probe, vitals.probed_since) = (None, None, None);
             if let Some(abort) = vitals.abort.take() {
                 abort.abort();
             }
@@ -231,7 +232,7 @@ impl StreamSupervisor {
     }
 
     /// Runs an actor on this thread with its handle kept. actix's own Supervisor would not survive its panic.
-    fn run<A: Actor<Context = Context<A>>>(
+    fn run<A: Actor<Context = Context<A>> + Handler<Probe>>(
         &mut self,
         child: &ChildId,
         actor: A,
@@ -242,6 +243,7 @@ impl StreamSupervisor {
         let handle = tokio::task::spawn_local(own.into_future(actor));
         let vitals = self.children.vitals.entry(child.clone()).or_default();
         vitals.abort = Some(handle.abort_handle());
+        (vitals.probe, vitals.probed_since) = (Some(address.clone().recipient()), None);
         let (child, generation) = (child.clone(), vitals.generation);
         ctx.spawn(handle.into_actor(self).map(move |outcome, this, ctx| {
             let fault = match outcome {
@@ -270,36 +272,13 @@ impl StreamSupervisor {
         self.last_error = Some(error);
     }
 
-    /// Replaces children that owe a sign of life for too long.
-    pub(super) fn watch(&mut self, ctx: &mut Context<Self>) {
-        let now = clock::now();
-        let hung: Vec<(ChildId, u32, i64)> = self
-            .children
-            .vitals
-            .iter()
-            .filter_map(|(child, vitals)| {
-                let silent = now.micros_since(self.waited_for_since(child, vitals)?);
-                (silent > STAGE_LIMIT_US).then(|| (child.clone(), vitals.generation, silent / 1_000_000))
-            })
-            .collect();
-        for (child, generation, seconds) in hung {
-            self.child_failed(&child, generation, StageFault::Hung(seconds), ctx);
-        }
-    }
-
-    /// Since when a child that runs is behind with what it has to do.
-    fn waited_for_since(&self, child: &ChildId, vitals: &Vitals) -> Option<UnixMicros> {
-        vitals.abort.as_ref()?;
-        match child {
-            // It owes no answer, but the end of a batch that has been on air for long.
-            ChildId::Publisher(name) => {
-                Some(self.ledger.airing_due(name)?.max(vitals.spawned_at.unwrap_or_default()))
-            }
-            _ => vitals.owing_since,
-        }
-    }
-
-    fn child_failed(&mut self, child: &ChildId, generation: u32, fault: StageFault, ctx: &mut Context<Self>) {
+    pub(super) fn child_failed(
+        &mut self,
+        child: &ChildId,
+        generation: u32,
+        fault: StageFault,
+        ctx: &mut Context<Self>,
+    ) {
         let Some(vitals) = self.children.vitals.get_mut(child) else { return };
         if vitals.generation != generation
             || !matches!(self.lifecycle, Lifecycle::Running | Lifecycle::Draining(_))

@@ -7,8 +7,8 @@ use actix::{
 };
 use tokio::sync::oneshot;
 
-use super::children::WATCH_INTERVAL;
 use super::condition::{Condition, dated};
+use super::watch::WATCH_INTERVAL;
 use super::{Drain, Lifecycle, StreamSupervisor, ledger_plan};
 use crate::clock;
 use crate::ledger::{Event, Ledger};
@@ -64,6 +64,7 @@ impl StreamSupervisor {
 
     fn begin_work(&mut self, ctx: &mut Context<Self>) {
         self.spawn_all(ctx);
+        self.watched_at = Some(clock::now());
         self.watch_timer = Some(ctx.run_interval(WATCH_INTERVAL, |this, ctx| this.watch(ctx)));
         // Whatever the ledger holds from before goes on.
         self.feed(Event::TimePassed, ctx);

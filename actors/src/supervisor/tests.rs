@@ -6,34 +6,14 @@ use std::time::Duration;
 use actix::{Addr, Message};
 use tokio::time::Instant;
 
+mod every_child;
+
 use super::*;
-use crate::demuxer::Demuxer;
 use crate::messages::{ChildId, StoredSegment};
-use crate::publisher::hls::HlsPublisher;
 use crate::requests::{StreamState, StreamView};
 use crate::settings::{RenditionSettings, StartAt, StreamId};
 use actix::Handler;
-
-/// Makes a child panic in a handler, as a defect would.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Panic;
-
-impl Handler<Panic> for Demuxer {
-    type Result = ();
-
-    fn handle(&mut self, _: Panic, _: &mut Self::Context) {
-        panic!("a defect in the demuxer");
-    }
-}
-
-impl Handler<Panic> for HlsPublisher {
-    type Result = ();
-
-    fn handle(&mut self, _: Panic, _: &mut Self::Context) {
-        panic!("a defect in the publisher");
-    }
-}
+use every_child::Panic;
 
 type Deed = Box<dyn FnOnce(&mut StreamSupervisor, &mut Context<StreamSupervisor>) + Send>;
 
@@ -65,6 +45,10 @@ impl Bench {
 
     /// Starts a stream whose source and processor are not there.
     fn stream(&self, id: &str) -> Addr<StreamSupervisor> {
+        self.stream_with(id, vec![])
+    }
+
+    fn stream_with(&self, id: &str, outputs: Vec<OutputSettings>) -> Addr<StreamSupervisor> {
         let settings = StreamSettings {
             stream_id: StreamId::new(id).unwrap(),
             source_url: "http://127.0.0.1:1/x.m3u8".to_owned(),
@@ -78,7 +62,7 @@ impl Bench {
                 language: None,
                 audio_processor_url: "ws://127.0.0.1:1".to_owned(),
                 fallback: crate::settings::Fallback::Original,
-                outputs: vec![],
+                outputs,
             }],
         };
         let stream = StoredStream { settings, desired_running: true, ended: false };
@@ -157,28 +141,6 @@ fn leave_work_in_flight(stream: &mut StreamSupervisor, ctx: &mut Context<StreamS
     };
     stream.feed(Event::SegmentStored(segment), ctx);
     assert!(stream.ledger.has_work_in_flight());
-}
-
-#[actix::test]
-async fn a_child_that_panics_is_replaced_and_its_siblings_on_the_same_thread_do_not_notice() {
-    tokio::time::pause();
-    let bench = Bench::new();
-    let (one, other) = (bench.stream("one"), bench.stream("other"));
-    wait_for(&one, all_run).await;
-    wait_for(&other, all_run).await;
-    within(&one, |stream, _| stream.children.demuxer.as_ref().unwrap().do_send(Panic)).await;
-    let after = wait_for(&one, |view| all_run(view) && restarts(view, "demuxer") == 1).await;
-    // The stream's last error may be its source's by now, which is not there.
-    let demuxer = after.actors.iter().find(|actor| actor.name == "demuxer").unwrap();
-    let fault = demuxer.last_fault.as_ref().unwrap();
-    assert_eq!(fault.message, "panicked: a defect in the demuxer");
-    let replaced = |view: &StreamView| view.actors.iter().map(|actor| actor.restarts).sum::<u32>();
-    assert_eq!(replaced(&view(&one).await), 1);
-    assert_eq!(replaced(&view(&other).await), 0);
-    within(&other, |stream, _| {
-        assert!(stream.children.vitals.values().all(|vitals| vitals.generation == 1));
-    })
-    .await;
 }
 
 #[actix::test]

@@ -9,6 +9,8 @@ export default defineConfig({
     target: "es2022",
     // The page's content security policy allows no data: URL but images.
     assetsInlineLimit: 0,
+    // Of the libraries that are bundled, as their licences ask.
+    license: { fileName: "assets/licenses.txt" },
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 700,
   },

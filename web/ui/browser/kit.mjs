@@ -46,7 +46,10 @@ export async function picture(page, name, sizes = Object.keys(SIZES)) {
     await page.setViewportSize(SIZES[size]);
     for (const colorScheme of ["light", "dark"]) {
       await page.emulateMedia({ colorScheme });
-      await page.screenshot({ path: join(shots, `${name}-${size}-${colorScheme}.png`) });
+      await page.screenshot({
+        path: join(shots, `${name}-${size}-${colorScheme}.png`),
+        animations: "disabled",
+      });
     }
     const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(beyond <= 0, `${name} at ${size} sticks out by ${beyond} px`);

@@ -22,7 +22,7 @@ async function plays(page) {
   await playing(page, (await time(page)) + 1);
 }
 
-await inBrowser(async (page) => {
+await inBrowser(async (page, errors) => {
   const bytes = countBytes(page);
   await page.goto(BASE);
   await page.getByRole("heading", { name: "No stream yet" }).waitFor();
@@ -49,11 +49,13 @@ await inBrowser(async (page) => {
     .getByText(/sourceUrl/)
     .waitFor();
   await picture(page, "form", ["phone", "desktop"]);
+  // The browser notes the refusal that was asked for.
+  assert.match(errors.splice(0, 1).join(), /status of 400.*api\/streams/);
 
   await page.locator("[name=sourceUrl]").fill(SOURCE);
   await page.getByText("Timing and outputs").click();
   await page.locator("[name=bufferDuration]").fill("4");
-  await page.locator("[name=delay]").fill("4");
+  await page.locator("[name=delay]").fill("6");
   await page.getByRole("button", { name: "Create and start" }).click();
   await page.getByRole("heading", { name: "first" }).waitFor();
 

@@ -5,7 +5,7 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
 const folder = new URL("../dist/page", import.meta.url).pathname;
 const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-const texts = entries.filter((entry) => entry.isFile() && /\.(js|css|html|svg)$/.test(entry.name));
+const texts = entries.filter((entry) => entry.isFile() && /\.(js|css|html|svg|txt)$/.test(entry.name));
 let [plain, packed] = [0, 0];
 for (const entry of texts) {
   const path = join(entry.parentPath, entry.name);

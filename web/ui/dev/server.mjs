@@ -95,7 +95,7 @@ async function answer(request, response) {
   if (!stream) return problem(response, 404, `stream ${id} is not known`);
   if (request.method === "DELETE") return json(response, fleet.remove(id));
   if (request.method === "PATCH") {
-    if (body.bufferDuration)
+    if (body.bufferDuration && !url.searchParams.has("restart"))
       return problem(response, 409, "bufferDuration needs a restart", { restart: ["bufferDuration"] });
     return json(response, fleet.patch(id, body));
   }

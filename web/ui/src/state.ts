@@ -4,7 +4,7 @@ import { computed, signal } from "@preact/signals";
 import { api, whenUnauthorized } from "./api/client";
 import { Events, type Link } from "./api/events";
 import { storeToken } from "./api/token";
-import type { ServerEvent, Session } from "./api/types";
+import type { ServerEvent, Session, Stream } from "./api/types";
 import { applyToFleet, type Fleet } from "./model/fleet";
 
 /** Events are taken in together this often, so that a busy fleet costs a few renderings a second. */
@@ -52,6 +52,11 @@ function connect(): void {
       if (batch.some((event) => event.type === "snapshot")) fleetKnown.value = true;
     }),
   });
+}
+
+/** Takes in a stream as an answer tells of it, before its event comes. */
+export function learn(stream: Stream): void {
+  fleet.value = new Map(fleet.value).set(stream.streamId, stream);
 }
 
 export const retryNow = (): void => events?.retry();

@@ -46,8 +46,12 @@ const stream = (id: string) => `/api/streams/${encodeURIComponent(id)}`;
 export const api = {
   session: () => json<Session>("GET", "/api/session"),
   create: (body: unknown) => json<Stream>("POST", "/api/streams", body),
-  patch: (id: string, body: unknown) =>
-    json<{ stream: Stream; changed: Record<string, [unknown, unknown]> }>("PATCH", stream(id), body),
+  patch: (id: string, body: unknown, restart: boolean) =>
+    json<{ stream: Stream; changed: Record<string, [unknown, unknown]> }>(
+      "PATCH",
+      `${stream(id)}${restart ? "?restart=true" : ""}`,
+      body,
+    ),
   act: (id: string, action: "start" | "stop" | "restart") =>
     json<unknown>("POST", `${stream(id)}/${action}`, {}),
   remove: (id: string, purge: boolean) =>

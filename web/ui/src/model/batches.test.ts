@@ -82,6 +82,18 @@ test("a batch on fallback shows how long the processor was waited for", () => {
   expect([row.failed, row.late]).toEqual([true, 11]);
 });
 
+test("a reply that does not fit shows how long fitting was tried before the fallback", () => {
+  const times = { sent: at(2), processed: at(5), fallback: at(8), remuxed: at(9) };
+  const unfit = batch(1, { renditions: [{ name: "main", state: "remuxed", times }] });
+  const row = waterfallRow(unfit, "main", second(10));
+  expect(bars(row).slice(2, 5)).toEqual([
+    ["processor", 2, 5],
+    ["fit", 5, 8],
+    ["fallback", 8, 9],
+  ]);
+  expect(row.failed).toBe(true);
+});
+
 test("a skipped batch does not go on for ever", () => {
   const skipped = batch(1, { state: "skipped", times: { collected: at(0) }, renditions: [] });
   expect(waterfallRow(skipped, "main", second(500)).bars).toEqual([]);

@@ -84,10 +84,15 @@ export function waterfallRow(batch: Batch, renditionName: string | undefined, no
 
   const open = skipped ? undefined : now;
   bar("demux", 0, demuxed ?? open);
-  const answered = fallback ?? processed;
+  // What came may still not fit: then the fallback begins after the reply.
+  const answered = processed ?? fallback;
   bar("queue", demuxed, sent ?? answered ?? open);
   bar("processor", sent, answered ?? open);
-  bar(fallback === undefined ? "fit" : "fallback", answered, remuxed ?? open);
+  if (fallback === undefined) bar("fit", processed, remuxed ?? open);
+  else {
+    bar("fit", processed, fallback);
+    bar("fallback", fallback, remuxed ?? open);
+  }
   bar("ready", remuxed, air === undefined ? undefined : Math.min(air, Math.max(now, remuxed ?? 0)));
   if (air !== undefined && !skipped && now > air) bar("air", air, Math.min(now, air + batch.duration));
   return {

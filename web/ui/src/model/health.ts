@@ -60,18 +60,34 @@ export function fallbackShare(history: History | undefined): number | undefined 
   return total === 0 ? undefined : Math.min(1, fallen / total);
 }
 
-/** Worst first: by state, then by outputs down, by fallback share, by id. */
-export function worstFirst(a: Stream, b: Stream): number {
-  return (
-    judge(a.state).rank - judge(b.state).rank ||
-    outputsDown(b) - outputsDown(a) ||
-    (fallbackShare(totalHistory(b.renditions)) ?? 0) - (fallbackShare(totalHistory(a.renditions)) ?? 0) ||
-    compareIds(a, b)
-  );
+/** What a stream is ordered by. A stream that has not changed is the same object: it is judged once. */
+interface Badness {
+  rank: number;
+  down: number;
+  share: number;
 }
 
-export const compareIds = (a: Stream, b: Stream): number =>
-  a.streamId.localeCompare(b.streamId, undefined, { numeric: true });
+const judged = new WeakMap<Stream, Badness>();
+
+function badness(stream: Stream): Badness {
+  let known = judged.get(stream);
+  if (known === undefined) {
+    const share = fallbackShare(totalHistory(stream.renditions)) ?? 0;
+    known = { rank: judge(stream.state).rank, down: outputsDown(stream), share };
+    judged.set(stream, known);
+  }
+  return known;
+}
+
+/** Worst first: by state, then by outputs down, by fallback share, by id. */
+export function worstFirst(a: Stream, b: Stream): number {
+  const [one, other] = [badness(a), badness(b)];
+  return one.rank - other.rank || other.down - one.down || other.share - one.share || compareIds(a, b);
+}
+
+const collator = new Intl.Collator(undefined, { numeric: true });
+
+export const compareIds = (a: Stream, b: Stream): number => collator.compare(a.streamId, b.streamId);
 
 /** Whether all words of the search stand in what is known of the stream. */
 export function matches(stream: Stream, search: string): boolean {

@@ -10,6 +10,8 @@ interface FieldProps {
   /** The API's name of the field, to find it by. */
   name: string;
   suffix?: string;
+  /** A remark beside the label. */
+  tag?: string;
   children: (bind: {
     id: string;
     "aria-describedby": string;
@@ -18,12 +20,15 @@ interface FieldProps {
   }) => JSX.Element;
 }
 
-export function Field({ label, help, error, name, suffix, children }: FieldProps) {
+export function Field({ label, help, error, name, suffix, tag, children }: FieldProps) {
   const id = useId();
   const note = `${id}-note`;
   return (
     <div class={error === undefined ? "field" : "field field-wrong"}>
-      <label for={id}>{label}</label>
+      <label for={id}>
+        {label}
+        {tag !== undefined && <span class="tag">{tag}</span>}
+      </label>
       <div class="field-control">
         {children({ id, "aria-describedby": note, "aria-invalid": error !== undefined, name })}
         {suffix !== undefined && <span class="field-suffix">{suffix}</span>}

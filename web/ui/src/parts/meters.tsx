@@ -45,6 +45,7 @@ export function FallbackSpark({ history }: { history: History | undefined }) {
         role="img"
         aria-label={label}
       >
+        <rect class="spark-base" y={HEIGHT - 1} width={WIDTH} height={1} />
         {history.batches.map((batches, bucket) => {
           if (batches === 0) return null;
           const part = Math.min(1, (history.fallbacks[bucket] ?? 0) / batches);

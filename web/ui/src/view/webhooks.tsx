@@ -67,8 +67,9 @@ function Hook({ hook, onRemoved }: { hook: Webhook; onRemoved: () => void }) {
         onRemoved();
       },
     });
-  const events =
-    hook.events === undefined || hook.events.length === 0 ? "all events" : hook.events.join(", ");
+  const told = hook.events ?? [];
+  const all = told.length === 0 || EVENTS.every(([name]) => told.includes(name));
+  const events = all ? "all events" : told.join(", ");
   return (
     <section class="card hook" aria-label={hook.url}>
       <div class="hook-what">

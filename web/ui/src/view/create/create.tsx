@@ -18,7 +18,7 @@ import { Check, SelectField, TextField } from "../../parts/field";
 import { Icon } from "../../parts/icon";
 import { tell } from "../../parts/toast";
 import { go, streamLink } from "../../route";
-import { fleet, session } from "../../state";
+import { fleet, learn, session } from "../../state";
 import { RenditionFields } from "./rendition";
 
 const STARTS = [
@@ -66,7 +66,9 @@ function Form() {
     setBusy(true);
     setFromApi({});
     try {
-      await api.create(requestBody(form));
+      const created = await api.create(requestBody(form));
+      // The answer is the id alone where the stream could not be shown at once.
+      if (created.settings !== undefined) learn(created);
       tell("good", `${form.streamId} has been created`);
       go(streamLink(form.streamId));
     } catch (thrown) {

@@ -28,7 +28,7 @@ export function barChart(element: HTMLElement, height: number, data: Histogram):
       y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] },
     },
     axes: [
-      { ...axis(), values: (_, marks) => marks.map((mark) => seconds(mark)) },
+      { ...axis(), space: 70, values: (_, marks) => marks.map((mark) => seconds(mark)) },
       {
         ...axis(),
         size: 44,

@@ -11,7 +11,7 @@ import { changes, checkDraft, type Draft, draftOf, type RenditionDraft } from ".
 import { confirm } from "../../parts/dialog";
 import { Check, Field, SelectField, TextField } from "../../parts/field";
 import { tell } from "../../parts/toast";
-import { mayChange } from "../../state";
+import { learn, mayChange } from "../../state";
 import { isActive } from "../actions";
 import { FALLBACKS } from "../create/rendition";
 
@@ -19,6 +19,9 @@ const STARTS = [
   { value: "live", text: "At the live edge" },
   { value: "window", text: "With the oldest that is listed" },
 ];
+/** What the service says of a change while the stream runs. */
+const LIVE = "at once";
+const RESTART = "with a restart";
 const FIELDS = ["sourceUrl", "bufferDuration", "delay", "maxConcurrentBatches", "hlsOutput", "start"];
 
 export function Settings({ stream }: { stream: Stream }) {
@@ -40,10 +43,12 @@ export function Settings({ stream }: { stream: Stream }) {
     onValue: (value: string) => change({ [field]: value }),
     error: error(field),
     disabled,
+    tag: field === "maxConcurrentBatches" ? LIVE : RESTART,
   });
 
-  const apply = async (patch: Record<string, unknown>) => {
-    const answer = await api.patch(id, patch);
+  const apply = async (patch: Record<string, unknown>, restart: boolean) => {
+    const answer = await api.patch(id, patch, restart);
+    learn(answer.stream);
     setDraft(draftOf(answer.stream.settings));
     tell("good", `Changed: ${Object.keys(answer.changed).join(", ")}`);
   };
@@ -52,14 +57,7 @@ export function Settings({ stream }: { stream: Stream }) {
       title: `Restart ${id} with the changes?`,
       text: `${fields.length > 0 ? fields.join(", ") : "These settings"} cannot change while it runs: its outputs end and begin again, and viewers see a gap of the buffer and the delay.`,
       action: "Change and restart",
-      run: async () => {
-        await api.act(id, "stop");
-        try {
-          await apply(patch);
-        } finally {
-          await api.act(id, "start");
-        }
-      },
+      run: () => apply(patch, true),
     });
   const submit = async (event: Event) => {
     event.preventDefault();
@@ -67,7 +65,7 @@ export function Settings({ stream }: { stream: Stream }) {
     setBusy(true);
     setFromApi({});
     try {
-      await apply(body);
+      await apply(body, false);
     } catch (thrown) {
       if (thrown instanceof ApiError && thrown.status === 409 && isActive(stream))
         withRestart(body, thrown.restart);
@@ -101,6 +99,7 @@ export function Settings({ stream }: { stream: Stream }) {
           <TextField label="Batches at once" {...text("maxConcurrentBatches")} numeric help="1 to 64" />
           <SelectField
             label="Begin"
+            tag={LIVE}
             name="start"
             value={draft.start}
             options={STARTS}
@@ -115,7 +114,7 @@ export function Settings({ stream }: { stream: Stream }) {
           onValue={(hlsOutput) => change({ hlsOutput })}
           disabled={disabled}
         >
-          HLS output
+          HLS output <span class="tag">{RESTART}</span>
         </Check>
       </section>
       {draft.renditions.map((rendition, index) => (
@@ -179,6 +178,7 @@ function RenditionSettings({ rendition, at, error, disabled, onChange }: Renditi
       </h2>
       <TextField
         label="Processor"
+        tag={LIVE}
         name={`${at}.audioProcessorUrl`}
         value={rendition.audioProcessorUrl}
         onValue={(audioProcessorUrl) => onChange({ ...rendition, audioProcessorUrl })}
@@ -189,6 +189,7 @@ function RenditionSettings({ rendition, at, error, disabled, onChange }: Renditi
       <div class="fields">
         <TextField
           label="Language"
+          tag={RESTART}
           name={`${at}.language`}
           value={rendition.language}
           onValue={(language) => onChange({ ...rendition, language })}
@@ -198,6 +199,7 @@ function RenditionSettings({ rendition, at, error, disabled, onChange }: Renditi
         />
         <SelectField
           label="If it is late or wrong"
+          tag={LIVE}
           name={`${at}.fallback`}
           value={rendition.fallback}
           options={FALLBACKS}
@@ -208,8 +210,9 @@ function RenditionSettings({ rendition, at, error, disabled, onChange }: Renditi
       </div>
       <Field
         label="Push to RTMP"
+        tag={LIVE}
         name={`${at}.outputs`}
-        help="One address a line; keys are not shown"
+        help="One address a line; keys are not shown. Another number of them needs a restart"
         error={outputsError}
       >
         {(bind) => (

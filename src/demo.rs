@@ -4,6 +4,7 @@ use actix_rt::task::JoinHandle;
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use clap::Args;
+use overdub_actors::events::EventHub;
 use overdub_actors::requests::CreateStream;
 use overdub_actors::settings::{RenditionSettings, StreamId, StreamSettings};
 use rust_embed::RustEmbed;
@@ -40,7 +41,8 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     settings.server.port = args.port;
     settings.storage.path = storage.path().to_owned();
     settings.supervision.shutdown_grace = 1;
-    telemetry::init(&settings.log)?;
+    let events = EventHub::default();
+    telemetry::init(&settings.log, events.clone())?;
 
     let options = SourceOptions { host: "127.0.0.1".to_owned(), port: 0, window: 6, repeat: true };
     let source = simulate_source::start(fixture_segments()?, &options).await?;
@@ -55,7 +57,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let processor_handle = processor.handle();
     let processing: JoinHandle<_> = actix_rt::spawn(processor);
 
-    let service = Service::start(&settings)?;
+    let service = Service::start(&settings, events)?;
     let stream = StreamSettings {
         stream_id: StreamId::new(DEMO_STREAM).context("the demo's stream id")?,
         source_url: source.url(),

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use overdub_actors::events::EventHub;
 
 /// Live streams in, audio through external processors, back beside the untouched picture on a fixed delay
 #[derive(Debug, Parser)]
@@ -59,11 +60,11 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Serve(args) => serve::run(&args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Processor(args) => {
-            telemetry::init(&settings::Log::default())?;
+            telemetry::init(&settings::Log::default(), EventHub::default())?;
             processor::run(args).await
         }
         Command::SimulateSource(args) => {
-            telemetry::init(&settings::Log::default())?;
+            telemetry::init(&settings::Log::default(), EventHub::default())?;
             simulate_source::run(args).await
         }
         Command::Health(args) => health::run(&args).await,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr};
 use anyhow::Context as _;
+use overdub_actors::events::EventHub;
 use overdub_actors::metrics::Metrics;
 use overdub_actors::registry::StreamRegistry;
 use overdub_actors::requests::Shutdown;
@@ -31,6 +32,7 @@ pub struct Service {
     pub address: SocketAddr,
     /// The tree's root.
     pub registry: Addr<StreamRegistry>,
+    events: EventHub,
     server: actix_web::dev::Server,
     /// What stopping may take.
     drain: Duration,
@@ -39,8 +41,9 @@ pub struct Service {
 /// Serves until SIGTERM or SIGINT, then drains.
 pub async fn run(args: &SettingsArgs) -> anyhow::Result<()> {
     let settings = Settings::load(args)?;
-    telemetry::init(&settings.log)?;
-    let service = Service::start(&settings)?;
+    let events = EventHub::default();
+    telemetry::init(&settings.log, events.clone())?;
+    let service = Service::start(&settings, events)?;
     println!("listening on http://{}", service.address);
     service.until(signalled()?).await
 }
@@ -59,8 +62,8 @@ pub fn signalled() -> anyhow::Result<impl Future<Output = ()>> {
 }
 
 impl Service {
-    /// Opens the state, restores the streams and binds the server.
-    pub fn start(settings: &Settings) -> anyhow::Result<Self> {
+    /// Opens the state, restores the streams and binds the server. What happens is told to `events`.
+    pub fn start(settings: &Settings, events: EventHub) -> anyhow::Result<Self> {
         let storage = &settings.storage.path;
         std::fs::create_dir_all(storage)
             .with_context(|| format!("storage.path {} cannot be made", storage.display()))?;
@@ -89,14 +92,18 @@ impl Service {
             shutdown_grace: grace,
         };
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let registry = StreamRegistry::new(tree, store, metrics, threads).start();
+        let registry = StreamRegistry::new(tree, store, metrics, threads);
+        let registry = registry.with_events(events.clone()).start();
         let web = WebSettings {
             host: settings.server.host.clone(),
             port: settings.server.port,
             workers: threads.min(2),
             defaults: settings.stream_defaults(),
             auth_tokens: settings.auth.tokens.clone(),
+            read_tokens: settings.auth.read_tokens.clone(),
+            events: events.clone(),
             metrics: metrics_registry,
+            ..WebSettings::default()
         };
         let deadlines = Deadlines { drain: grace + DRAIN_MARGIN, ..Deadlines::default() };
         let handle = Registry::new(&registry).with_deadlines(deadlines);
@@ -104,7 +111,7 @@ impl Service {
             format!("server.host {} and server.port {}", settings.server.host, settings.server.port)
         })?;
         tracing::info!(%address, "listening");
-        Ok(Self { address, registry, server, drain: grace + DRAIN_MARGIN })
+        Ok(Self { address, registry, events, server, drain: grace + DRAIN_MARGIN })
     }
 
     /// Serves until `stop` resolves; then drains the streams while the API still answers, and ends.
@@ -117,6 +124,7 @@ impl Service {
         }
         let drain = async {
             let drained = tokio::time::timeout(self.drain, self.registry.send(Shutdown)).await;
+            self.events.close("the service is shutting down");
             handle.stop(true).await;
             drained
         };

@@ -75,7 +75,7 @@ macro_rules! section {
 }
 
 section!(Server { host: String = "127.0.0.1".to_owned(), port: u16 = 3000 });
-section!(Auth { tokens: Vec<TokenHash> = Vec::new() });
+section!(Auth { tokens: Vec<TokenHash> = Vec::new(), read_tokens: Vec<TokenHash> = Vec::new() });
 section!(Storage {
     path: PathBuf = "./storage".into(),
     keep_batches: u64 = 5,
@@ -168,7 +168,6 @@ impl Settings {
     /// The settings as TOML-like lines that may be shown: no tokens, no credentials.
     pub fn shown(&self) -> anyhow::Result<String> {
         let mut shown = self.clone();
-        let tokens = std::mem::take(&mut shown.auth.tokens).len();
         for url in [&mut shown.stream.audio_processor_url, &mut shown.stream.srs_rtmp_url] {
             if !url.is_empty() {
                 *url = redact_url(url).replace("%7B", "{").replace("%7D", "}");
@@ -178,10 +177,9 @@ impl Settings {
         let mut lines = Vec::new();
         for (section, keys) in value.as_object().into_iter().flatten() {
             for (key, value) in keys.as_object().into_iter().flatten() {
-                let value = if (section.as_str(), key.as_str()) == ("auth", "tokens") {
-                    format!("({tokens} tokens)")
-                } else {
-                    value.to_string()
+                let value = match value.as_array() {
+                    Some(tokens) if section == "auth" => format!("({} tokens)", tokens.len()),
+                    _ => value.to_string(),
                 };
                 lines.push(format!("{section}.{key} = {value}"));
             }
@@ -212,7 +210,8 @@ impl Settings {
                 "log.level = {given:?}: must be error, warn, info, debug, trace, off or a filter"
             ));
         }
-        if self.auth.tokens.is_empty() && !is_loopback(&self.server.host) {
+        if self.auth.tokens.is_empty() && self.auth.read_tokens.is_empty() && !is_loopback(&self.server.host)
+        {
             let host = &self.server.host;
             problems.push(format!(
                 "server.host = {host:?}: any address but 127.0.0.1, ::1 and localhost needs auth.tokens"

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`clock`] | the one place that asks for the time |
 //! | [`settings`] | per-stream settings, stream ids, secret-free display of URLs |
+//! | [`redact`] | texts shown without secrets |
 //! | [`requests`] | what others may ask of the registry |
 //! | [`registry`] | starts, stops, lists and restores streams |
 //! | [`supervisor`] | one stream: its ledger, its children, its deadlines |
@@ -11,6 +12,7 @@
 //! | [`space`] | room for media: quota and reserve |
 //! | [`store`] | the state on disk |
 //! | [`messages`] | what supervisor and children say to each other |
+//! | [`events`] | what happens, told to whoever listens |
 //! | [`fetcher`] | the source's segments to disk |
 //! | [`demuxer`] | a batch's segments to video and audio |
 //! | [`link`] | the socket to one audio processor |
@@ -23,6 +25,7 @@
 
 pub mod clock;
 pub mod demuxer;
+pub mod events;
 pub mod fetcher;
 pub mod files;
 pub mod ledger;
@@ -31,6 +34,7 @@ pub mod live;
 pub mod messages;
 pub mod metrics;
 pub mod publisher;
+pub mod redact;
 pub mod registry;
 pub mod remuxer;
 pub mod requests;

@@ -17,6 +17,7 @@ use actix::{
 use actix_rt::Arbiter;
 use futures_util::future::join_all;
 
+use crate::events::EventHub;
 use crate::files::StreamFiles;
 use crate::live::LiveOutput;
 use crate::metrics::Metrics;
@@ -43,6 +44,7 @@ pub struct StreamRegistry {
     tree: TreeSettings,
     store: Store,
     metrics: Metrics,
+    events: EventHub,
     arbiters: Vec<Arbiter>,
     streams: BTreeMap<StreamId, Entry>,
     next_arbiter: usize,
@@ -76,6 +78,7 @@ impl StreamRegistry {
             tree,
             store,
             metrics,
+            events: EventHub::default(),
             arbiters: (0..threads.max(1)).map(|_| Arbiter::new()).collect(),
             streams: BTreeMap::new(),
             next_arbiter: 0,
@@ -83,6 +86,12 @@ impl StreamRegistry {
             restored: false,
             measured: None,
         }
+    }
+
+    /// Tells `events` what happens.
+    #[must_use]
+    pub fn with_events(self, events: EventHub) -> Self {
+        Self { events, ..self }
     }
 
     fn restore(&mut self, ctx: &mut Context<Self>) {
@@ -112,6 +121,7 @@ impl StreamRegistry {
             store: self.store.clone(),
             live: live.clone(),
             metrics: self.metrics.clone(),
+            events: self.events.clone(),
         };
         let (sender, receiver) = channel::channel(MAILBOX);
         let supervisor = Addr::new(sender);
@@ -326,6 +336,7 @@ impl Handler<DeleteStream> for StreamRegistry {
             if outcome.is_ok() {
                 this.streams.remove(&request.id);
                 this.metrics.forget(request.id.as_str());
+                this.events.tell_deleted(&request.id);
             } else if !refused && let Some(entry) = this.streams.get_mut(&request.id) {
                 // Its supervisor is gone; whatever is left of the stream gets another.
                 entry.deleting = false;

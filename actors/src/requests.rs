@@ -249,6 +249,12 @@ pub struct StreamView {
     pub renditions: Vec<RenditionView>,
     /// Its outputs.
     pub outputs: Vec<OutputView>,
+    /// Seconds that its processors have at least: the setting.
+    pub delay: f64,
+    /// Measured seconds from the newest segment's arrival to its air time; none before a batch is demuxed.
+    pub end_to_end: Option<f64>,
+    /// Seconds from the newest batch's completion to its slot being filled, its processor's own time excluded.
+    pub last_turnaround: Option<f64>,
     /// Unix time in RFC 3339 at which timeline position 0 airs; none before batch 0 is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anchor: Option<String>,
@@ -307,6 +313,10 @@ pub struct SourceView {
     pub current_batch: u64,
     /// Times that the output clock had to jump because the source came too late.
     pub clock_jumps: u64,
+    /// Bits a second over the last segments; none while it is down.
+    pub bitrate: Option<f64>,
+    /// Seconds of media that make a batch: the setting.
+    pub buffer_duration: f64,
 }
 
 /// Figures of one rendition.
@@ -315,6 +325,9 @@ pub struct SourceView {
 pub struct RenditionView {
     /// Its name.
     pub name: String,
+    /// BCP 47 tag of its language, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// Whether its processor is connected.
     pub connected: bool,
     /// Batches whose reply was in time.
@@ -329,6 +342,35 @@ pub struct RenditionView {
     pub remuxed: u64,
     /// Batches waiting for fitting.
     pub pending_remux: u64,
+    /// How its slots were filled in the last hour.
+    pub history: HistoryView,
+    /// The newest fallback, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_fallback: Option<FallbackView>,
+}
+
+/// How a rendition's slots were filled in the last hour, bucket by bucket, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryView {
+    /// Length of a bucket.
+    pub bucket_seconds: u32,
+    /// Batches whose slot was filled.
+    pub batches: Vec<u32>,
+    /// Those of them that the fallback filled.
+    pub fallbacks: Vec<u32>,
+}
+
+/// A fallback: why and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FallbackView {
+    /// The reason's name, as in metrics, e.g. `no_reply`.
+    pub reason: &'static str,
+    /// The reason in a sentence.
+    pub message: String,
+    /// RFC 3339.
+    pub at: String,
 }
 
 /// Figures of one output.
@@ -397,6 +439,9 @@ pub struct BatchRenditionView {
     pub state: &'static str,
     /// RFC 3339 times by transition: `sent`, `processed`, `fallback`, `remuxed`, `late`.
     pub times: std::collections::BTreeMap<&'static str, String>,
+    /// Name of the reason why the fallback fills the slot, e.g. `no_reply`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback_kind: Option<&'static str>,
     /// Why the fallback fills the slot, if it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback_reason: Option<String>,

@@ -9,17 +9,21 @@
 //! | `lifecycle` | start, stop, end, failure and retry |
 //! | `queries` | what the registry asks, and cleaning |
 //! | `condition` | the stream's state and why |
+//! | `shown` | what is measured for those who look |
+//! | `announce` | telling listeners |
 //! | `view` | what is shown |
 //! | `watch` | which children make no progress |
 //! | `figures` | what is counted |
 
 mod acting;
+mod announce;
 mod children;
 mod condition;
 mod figures;
 mod lifecycle;
 mod queries;
 mod reports;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -34,6 +38,7 @@ use std::collections::{BTreeSet, VecDeque};
 use tokio::sync::oneshot;
 
 use crate::clock::UnixMicros;
+use crate::events::EventHub;
 use crate::files::StreamFiles;
 use crate::ledger::{Action, Event, Ledger, LedgerPlan, OutputPlan, RenditionPlan};
 use crate::live::LiveOutput;
@@ -42,8 +47,10 @@ use crate::requests::ErrorView;
 use crate::settings::{OutputSettings, StreamSettings};
 use crate::space::Space;
 use crate::store::{Store, StoredStream};
+use announce::Announcer;
 use children::Children;
 use condition::Condition;
+use shown::Shown;
 pub use lifecycle::{DrainRun, Retire, StartRun, StopRun};
 pub use queries::{CleanNow, ReadBatches, ReadView};
 
@@ -84,6 +91,8 @@ pub struct SupervisorParts {
     pub live: Arc<LiveOutput>,
     /// What is counted.
     pub metrics: Metrics,
+    /// Where listeners are told.
+    pub events: EventHub,
 }
 
 /// Where a run stands.
@@ -123,6 +132,8 @@ pub struct StreamSupervisor {
     lifecycle: Lifecycle,
     children: Children,
     condition: Condition,
+    shown: Shown,
+    announcer: Announcer,
     last_error: Option<ErrorView>,
     deadline_timer: Option<SpawnHandle>,
     retry_timer: Option<SpawnHandle>,
@@ -141,7 +152,7 @@ impl StreamSupervisor {
     /// A supervisor that goes on where the stored ledger stands; what of it cannot be read is set aside, loudly.
     #[must_use]
     pub fn new(parts: SupervisorParts) -> Self {
-        let SupervisorParts { stream, tree, store, live, metrics } = parts;
+        let SupervisorParts { stream, tree, store, live, metrics, events } = parts;
         let id = stream.settings.stream_id.clone();
         let mut last_error = None;
         let (header, batches) = store.ledger(&id).unwrap_or_else(|error| {
@@ -158,6 +169,8 @@ impl StreamSupervisor {
             files: StreamFiles::new(&tree.storage, &id),
             children: Children::default(),
             condition: Condition::new(&stream.settings),
+            shown: Shown::of(ledger.batches().values()),
+            announcer: Announcer::new(events),
             stream,
             tree,
             store,
@@ -215,6 +228,7 @@ impl Actor for StreamSupervisor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        self.announcer.begin(&ctx.address());
         if self.stream.desired_running && !self.stream.ended {
             self.begin_run(ctx);
         }

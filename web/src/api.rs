@@ -3,6 +3,7 @@
 pub(crate) mod body;
 pub(crate) mod pipeline;
 pub(crate) mod query;
+pub(crate) mod session;
 pub(crate) mod storage;
 pub(crate) mod streams;
 
@@ -11,6 +12,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Resource, web};
 use overdub_actors::settings::StreamId;
 use serde::Serialize;
 
+use crate::events;
 use crate::problem::Problem;
 use crate::validate::fields::shown_text;
 use crate::validate::{FieldError, ID_FORM};
@@ -21,6 +23,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .service(resource("/pipeline/start", "POST").route(web::post().to(pipeline::start)))
         .service(resource("/pipeline/stop", "POST").route(web::post().to(pipeline::stop)))
         .service(resource("/pipeline/status", "GET").route(web::get().to(pipeline::status)))
+        .service(resource("/events", "GET").route(web::get().to(events::listen)))
+        .service(resource("/session", "GET").route(web::get().to(session::show)))
         .service(resource("/storage/stats", "GET").route(web::get().to(storage::stats)))
         .service(resource("/storage/clean", "POST").route(web::post().to(storage::clean)))
         .service(

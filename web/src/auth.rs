@@ -4,22 +4,39 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, header};
 use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError, web};
+use actix_web::{Error, HttpRequest, ResponseError, web};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+use crate::events;
 use crate::problem::Problem;
 use crate::server::Shared;
-use crate::settings::TokenHash;
+use crate::settings::{TokenHash, WebSettings};
+
+/// What an asker may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Access {
+    /// Nothing below `/api`.
+    None,
+    /// Look.
+    Read,
+    /// Look and change.
+    Full,
+}
+
+/// Below `/api`, and open all the same: a page must know whether to ask for a token.
+const OPEN: [&str; 1] = ["/api/session"];
 
 /// Middleware of `/api`.
 pub(crate) async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let shared = request.app_data::<web::Data<Shared>>().cloned();
-    let verdict = match shared {
-        Some(shared) => admit(&request, &shared.settings.auth_tokens),
+    let verdict = match request.app_data::<web::Data<Shared>>() {
+        Some(_) if OPEN.contains(&request.path()) => Ok(()),
+        Some(shared) => admit(request.request(), &shared.settings),
         None => Err(Problem::internal("the server is not configured")),
     };
     match verdict {
@@ -29,43 +46,71 @@ pub(crate) async fn guard(
     }
 }
 
-fn admit(request: &ServiceRequest, tokens: &[TokenHash]) -> Result<(), Problem> {
-    if tokens.is_empty() {
+fn admit(request: &HttpRequest, settings: &WebSettings) -> Result<(), Problem> {
+    if !settings.needs_token() {
         return same_origin(request);
     }
-    let header = request.headers().get(header::AUTHORIZATION);
-    if is_accepted(header.map(header::HeaderValue::as_bytes), tokens) {
-        return Ok(());
+    match access(request, settings) {
+        Access::Full => Ok(()),
+        Access::Read if is_safe(request) => Ok(()),
+        Access::Read => Err(Problem::forbidden(
+            "the token may look and not change anything; send one of auth.tokens instead",
+        )),
+        Access::None => Err(Problem::unauthorized(if presented(request).is_some() {
+            "the token is not accepted; send `Authorization: Bearer TOKEN` with one of the configured tokens"
+        } else {
+            "send `Authorization: Bearer TOKEN` with one of the configured tokens"
+        })),
     }
-    Err(Problem::unauthorized(if header.is_some() {
-        "the token is not accepted; send `Authorization: Bearer TOKEN` with one of the configured tokens"
-    } else {
-        "send `Authorization: Bearer TOKEN` with one of the configured tokens"
-    }))
 }
 
-/// Whether an Authorization header bears one of `tokens`.
-pub(crate) fn is_accepted(header: Option<&[u8]>, tokens: &[TokenHash]) -> bool {
-    let Some((scheme, token)) = header.and_then(|value| value.split_at_checked(7)) else {
-        return false;
+/// What the bearer of the request's token may do; everyone everything where there are no tokens.
+pub(crate) fn access(request: &HttpRequest, settings: &WebSettings) -> Access {
+    if !settings.needs_token() {
+        return Access::Full;
+    }
+    let Some(token) = presented(request).filter(|token| !token.is_empty()) else {
+        return Access::None;
     };
-    if !scheme.eq_ignore_ascii_case(b"bearer ") {
-        return false;
+    let hash: [u8; 32] = Sha256::digest(&token).into();
+    // Both lists are gone through, so that the time tells nothing.
+    let (full, read) = (is_among(&hash, &settings.auth_tokens), is_among(&hash, &settings.read_tokens));
+    match (bool::from(full), bool::from(read)) {
+        (true, _) => Access::Full,
+        (false, true) => Access::Read,
+        (false, false) => Access::None,
     }
-    let token = token.trim_ascii();
-    if token.is_empty() {
-        return false;
+}
+
+fn is_safe(request: &HttpRequest) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// The token that the request bears: in its Authorization header, or among a WebSocket's subprotocols.
+fn presented(request: &HttpRequest) -> Option<Vec<u8>> {
+    match request.headers().get(header::AUTHORIZATION) {
+        Some(value) => Some(bearer(value.as_bytes()).unwrap_or_default().to_vec()),
+        None if events::is_upgrade(request) => events::token_in_protocols(request),
+        None => None,
     }
-    let hash: [u8; 32] = Sha256::digest(token).into();
-    // All are compared, so that the time tells nothing about which one was near.
-    let found = tokens.iter().fold(Choice::from(0), |found, known| found | known.0.ct_eq(&hash));
-    found.into()
+}
+
+/// The token of an Authorization header's value (RFC 6750 2.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+/// All are compared, so that the time tells nothing about which one was near.
+fn is_among(hash: &[u8; 32], tokens: &[TokenHash]) -> Choice {
+    tokens.iter().fold(Choice::from(0), |found, known| found | known.0.ct_eq(hash))
 }
 
 /// Without tokens the API is open to this host, but a page from elsewhere in a browser on this host is not
-/// this host: its `Origin` (RFC 6454) gives it away on every request that changes something.
-fn same_origin(request: &ServiceRequest) -> Result<(), Problem> {
-    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+/// this host: its `Origin` (RFC 6454) gives it away on every request that changes something, and on every
+/// WebSocket, which no other rule keeps a foreign page from reading.
+fn same_origin(request: &HttpRequest) -> Result<(), Problem> {
+    if is_safe(request) && !events::is_upgrade(request) {
         return Ok(());
     }
     let Some(origin) = request.headers().get(header::ORIGIN) else {
@@ -77,29 +122,59 @@ fn same_origin(request: &ServiceRequest) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::forbidden(
-        "web pages of another origin may not change streams; configure auth.tokens and send one",
+        "web pages of another origin may not change streams or hear events; configure auth.tokens and send one",
     ))
 }
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
+
     use super::*;
 
-    fn hash_of(token: &str) -> TokenHash {
-        TokenHash(Sha256::digest(token.as_bytes()).into())
+    fn settings() -> WebSettings {
+        let hash_of = |token: &str| TokenHash(Sha256::digest(token.as_bytes()).into());
+        WebSettings {
+            auth_tokens: vec![hash_of("first"), hash_of("second"), hash_of("")],
+            read_tokens: vec![hash_of("reader")],
+            ..WebSettings::default()
+        }
+    }
+
+    fn access_with(header: &str) -> Access {
+        let request = TestRequest::default().insert_header((header::AUTHORIZATION, header)).to_http_request();
+        access(&request, &settings())
     }
 
     #[test]
     fn one_of_the_tokens_behind_the_bearer_scheme_is_accepted() {
-        let tokens = [hash_of("first"), hash_of("second")];
         for good in ["Bearer first", "bearer second", "BEARER  second "] {
-            assert!(is_accepted(Some(good.as_bytes()), &tokens), "{good}");
+            assert_eq!(access_with(good), Access::Full, "{good}");
         }
+        assert_eq!(access_with("Bearer reader"), Access::Read);
         for bad in ["", "Bearer", "Bearer ", "Bearer third", "Basic first", "first", "Bearer first second"] {
-            assert!(!is_accepted(Some(bad.as_bytes()), &tokens), "{bad}");
+            assert_eq!(access_with(bad), Access::None, "{bad}");
         }
-        assert!(!is_accepted(None, &tokens));
-        assert!(!is_accepted(Some(b"Bearer first"), &[]));
-        assert!(!is_accepted(Some(b"Bearer "), &[hash_of("")]), "an empty token is none");
+        assert_eq!(access(&TestRequest::default().to_http_request(), &settings()), Access::None);
+    }
+
+    #[test]
+    fn a_socket_may_bear_its_token_among_the_subprotocols() {
+        let request = |protocols: &str, upgrade: &str| {
+            TestRequest::default()
+                .insert_header((header::SEC_WEBSOCKET_PROTOCOL, protocols))
+                .insert_header((header::UPGRADE, upgrade))
+                .to_http_request()
+        };
+        for (protocols, upgrade, expected) in [
+            ("overdub.v1, bearer.first", "websocket", Access::Full),
+            ("bearer.reader,overdub.v1", "WebSocket", Access::Read),
+            ("overdub.v1, bearer.third", "websocket", Access::None),
+            ("overdub.v1, bearer.", "websocket", Access::None),
+            ("overdub.v1, first", "websocket", Access::None),
+            ("overdub.v1, bearer.first", "h2c", Access::None),
+        ] {
+            assert_eq!(access(&request(protocols, upgrade), &settings()), expected, "{protocols}");
+        }
     }
 }

@@ -9,6 +9,7 @@
 //! | [`problem`] | `application/problem+json` answers |
 //! | [`live`] | the HLS origin: playlists, byte ranges, patches |
 //! | `api` | the handlers below `/api` |
+//! | `events` | the events socket |
 //! | `auth`, `health`, `metrics`, `page` | one small thing each |
 //!
 //! A handler checks what came, asks the registry, and maps the answer; it holds no state of its own.
@@ -16,6 +17,7 @@
 
 mod api;
 mod auth;
+mod events;
 mod health;
 pub mod live;
 mod metrics;

@@ -9,7 +9,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use overdub_actors::requests::StreamView;
 
-use crate::auth;
+use crate::auth::{self, Access};
 use crate::server::Shared;
 
 /// No scripts, nothing from elsewhere, in nobody's frame.
@@ -54,9 +54,7 @@ this one is shown without it, and at <code>/plain</code>.</p>
 
 /// `GET /plain`
 pub(crate) async fn show(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
-    let tokens = &shared.settings.auth_tokens;
-    let header = request.headers().get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes);
-    let body = if !tokens.is_empty() && !auth::is_accepted(header, tokens) {
+    let body = if auth::access(&request, &shared.settings) == Access::None {
         "<p>The streams are shown to bearers of a token: <code>GET /api/streams</code>.</p>\n".to_owned()
     } else {
         match shared.registry.list().await {

@@ -103,6 +103,29 @@ impl Problem {
         Self::new(StatusCode::REQUEST_TIMEOUT, kind, "The body came too slowly", detail)
     }
 
+    /// 426: only a WebSocket is served here.
+    #[must_use]
+    pub fn not_a_websocket() -> Self {
+        let kind = "urn:overdub:problem:upgrade-required";
+        let detail = "connect to this path with a WebSocket, subprotocol overdub.v1".to_owned();
+        Self::new(StatusCode::UPGRADE_REQUIRED, kind, "A WebSocket is needed", detail)
+    }
+
+    /// 400: the WebSocket's handshake is wrong.
+    #[must_use]
+    pub fn bad_handshake(error: &str) -> Self {
+        let kind = "urn:overdub:problem:invalid-handshake";
+        let detail = format!("the WebSocket handshake is not valid: {error}");
+        Self::new(StatusCode::BAD_REQUEST, kind, "The handshake is not valid", detail)
+    }
+
+    /// 503: not now.
+    #[must_use]
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        let kind = "urn:overdub:problem:unavailable";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, "The service cannot take this now", detail.into())
+    }
+
     /// 500: the service's own fault.
     #[must_use]
     pub fn internal(detail: impl Into<String>) -> Self {
@@ -169,6 +192,9 @@ impl ResponseError for Problem {
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         if let Some(allow) = self.allow {
             response.insert_header((header::ALLOW, allow));
+        }
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            response.insert_header((header::UPGRADE, "websocket"));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"overdub\""));

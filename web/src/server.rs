@@ -1,14 +1,18 @@
 //! Routes put together; the server bound, run and stopped.
 
+use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+use actix_rt::net::TcpStream;
 use actix_web::dev::Server;
 use actix_web::http::header;
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{App, HttpResponse, HttpServer, Resource, Route, guard, web};
+
+use socket2::SockRef;
 
 use crate::api::resource;
 use crate::metrics::HttpMetrics;
@@ -82,7 +86,7 @@ async fn unknown_path() -> Result<HttpResponse, Problem> {
 /// Refuses, with [`io::ErrorKind::InvalidInput`], to bind anything but loopback without tokens.
 pub fn server(registry: Registry, settings: WebSettings) -> io::Result<(Server, SocketAddr)> {
     let addresses: Vec<SocketAddr> = (settings.host.as_str(), settings.port).to_socket_addrs()?.collect();
-    if settings.auth_tokens.is_empty() && !addresses.iter().all(|address| address.ip().is_loopback()) {
+    if !settings.needs_token() && !addresses.iter().all(|address| address.ip().is_loopback()) {
         let message = format!(
             "binding to {} needs auth.tokens; without any, only 127.0.0.1 and localhost are served",
             settings.host
@@ -90,8 +94,10 @@ pub fn server(registry: Registry, settings: WebSettings) -> io::Result<(Server, 
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     let workers = settings.workers.max(1);
+    let stalled = settings.stalled;
     let routes = configure(registry, settings).map_err(io::Error::other)?;
     let server = HttpServer::new(move || App::new().configure(routes.clone()))
+        .on_connect(move |connection, _| limit_stall(connection, stalled))
         .workers(workers)
         .max_connections(CONNECTIONS_A_WORKER)
         .client_request_timeout(HEAD_DEADLINE)
@@ -100,6 +106,16 @@ pub fn server(registry: Registry, settings: WebSettings) -> io::Result<(Server, 
         .bind(addresses.as_slice())?;
     let bound = server.addrs().first().copied().ok_or_else(|| io::Error::other("no address was bound"))?;
     Ok((server.run(), bound))
+}
+
+/// Cuts the connection if its client takes nothing for so long (RFC 5482): a handler is not asked to go on while
+/// the connection's buffer is full, so nobody else would.
+fn limit_stall(connection: &dyn Any, limit: Duration) {
+    if let Some(stream) = connection.downcast_ref::<TcpStream>()
+        && let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(limit))
+    {
+        tracing::debug!(%error, "a connection has no limit for clients that take nothing");
+    }
 }
 
 /// Serves until `stop` resolves, then lets answers under way finish.

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
+use overdub_actors::events::EventHub;
 use overdub_actors::settings::{Fallback, StartAt, redact_url};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,12 @@ pub struct WebSettings {
     pub defaults: StreamDefaults,
     /// Accepted bearer tokens, hashed; empty: `/api` is open.
     pub auth_tokens: Vec<TokenHash>,
+    /// Accepted tokens that may look and not change, hashed.
+    pub read_tokens: Vec<TokenHash>,
+    /// What listeners of `/api/events` hear.
+    pub events: EventHub,
+    /// How long a client may take nothing of what it is sent before its connection is cut.
+    pub stalled: Duration,
     /// What `/metrics` shows. The server adds its own counters.
     pub metrics: prometheus::Registry,
 }
@@ -31,8 +39,19 @@ impl Default for WebSettings {
             workers: 2,
             defaults: StreamDefaults::default(),
             auth_tokens: Vec::new(),
+            read_tokens: Vec::new(),
+            events: EventHub::default(),
+            stalled: Duration::from_secs(60),
             metrics: prometheus::Registry::new(),
         }
+    }
+}
+
+impl WebSettings {
+    /// Whether `/api` is for bearers of a token alone.
+    #[must_use]
+    pub fn needs_token(&self) -> bool {
+        !self.auth_tokens.is_empty() || !self.read_tokens.is_empty()
     }
 }
 

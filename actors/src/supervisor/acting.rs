@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::StreamSupervisor;
+use crate::clock;
 use crate::demuxer::DemuxBatch;
 use crate::files::rendition_file;
 use crate::ledger::{Action, BatchRecord, Fill, Note, SkipReason};
@@ -23,6 +24,7 @@ impl StreamSupervisor {
             self.fail(format!("state cannot be stored: {error}"), ctx);
             return;
         }
+        self.announce_batches(&changes.batches);
         self.queued.extend(actions);
         if !changes.flush {
             if self.flushes == 0 {
@@ -189,6 +191,7 @@ impl StreamSupervisor {
     }
 
     fn note(&mut self, note: Note) {
+        self.shown.noted(&note, clock::now());
         let stream = self.stream.settings.stream_id.clone();
         let stream = stream.as_str();
         match note {

@@ -149,6 +149,7 @@ impl StreamSupervisor {
         self.metrics.set_source_up(up);
         self.metrics.show(&self.ledger.figures(), self.mailbox.depth());
         self.condition.reason = reason;
+        self.announce();
     }
 }
 

@@ -1,5 +1,7 @@
 //! Children that panic, stops that meet other things, and what is left of a run.
 
+mod announcing;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +34,7 @@ impl Handler<Do> for StreamSupervisor {
 
 struct Bench {
     metrics: Metrics,
+    events: EventHub,
     store: Store,
     folder: tempfile::TempDir,
 }
@@ -40,7 +43,7 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(&folder.path().join("state")).unwrap();
-        Self { metrics: Metrics::new(&prometheus::Registry::new()).unwrap(), store, folder }
+        Self { events: EventHub::default(), metrics: Metrics::new(&prometheus::Registry::new()).unwrap(), store, folder }
     }
 
     /// Starts a stream whose source and processor are not there.
@@ -83,6 +86,7 @@ impl Bench {
             store: self.store.clone(),
             live: Arc::new(LiveOutput::new(files)),
             metrics: self.metrics.clone(),
+            events: self.events.clone(),
         })
         .start()
     }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{HLS_OUTPUT, Lifecycle, StreamSupervisor, rtmp_outputs};
-use crate::clock::{UnixMicros, rfc3339};
-use crate::ledger::{BatchRecord, RenditionRecord, RenditionState};
+use super::{HLS_OUTPUT, Lifecycle, StreamSupervisor, rtmp_outputs, shown};
+use crate::clock::{self, UnixMicros, rfc3339};
+use crate::ledger::{BatchRecord, FallbackReason, RenditionRecord, RenditionState};
 use crate::requests::{
     ActorView, BatchRenditionView, BatchView, OutputView, RenditionView, SourceView, StreamView,
 };
@@ -24,6 +24,9 @@ impl StreamSupervisor {
             source: self.source_view(),
             renditions: self.rendition_views(),
             outputs: self.output_views(hls_path.as_deref()),
+            delay: settings.delay,
+            end_to_end: shown::end_to_end_s(&self.ledger),
+            last_turnaround: shown::last_turnaround_s(&self.ledger),
             anchor: self.ledger.header().clock.map(|clock| rfc3339(clock.anchor)),
             last_error: self.last_error.clone(),
             hls_path,
@@ -44,10 +47,13 @@ impl StreamSupervisor {
     fn source_view(&self) -> SourceView {
         let header = self.ledger.header();
         let open_us: i64 = header.open_segments.iter().map(|segment| segment.duration_us).sum();
+        let up = self.condition.source_seen
+            && self.condition.source_fault.is_none()
+            && self.condition.state.is_active();
         SourceView {
-            up: self.condition.source_seen
-                && self.condition.source_fault.is_none()
-                && self.condition.state.is_active(),
+            up,
+            bitrate: shown::source_bitrate(&self.ledger).filter(|_| up),
+            buffer_duration: self.settings().buffer_duration,
             segments: header.totals.segments,
             bytes: header.totals.segment_bytes,
             lost_segments: header.totals.lost_segments,
@@ -68,6 +74,9 @@ impl StreamSupervisor {
             };
             RenditionView {
                 name: rendition.name.clone(),
+                language: rendition.language.clone(),
+                history: self.shown.history(&rendition.name, clock::now()),
+                last_fallback: self.shown.last_fallback(&rendition.name),
                 connected: self
                     .condition
                     .links
@@ -124,7 +133,7 @@ impl StreamSupervisor {
             .collect()
     }
 
-    fn batch_view(&self, batch: &BatchRecord) -> BatchView {
+    pub(super) fn batch_view(&self, batch: &BatchRecord) -> BatchView {
         let listed_s = batch.listed_duration_us() as f64 / 1e6;
         BatchView {
             batch: batch.number,
@@ -165,6 +174,7 @@ fn rendition_view(record: &RenditionRecord) -> BatchRenditionView {
             ("remuxed", record.remuxed_at),
             ("late", record.late_at),
         ]),
+        fallback_kind: record.fallback.as_ref().map(FallbackReason::label),
         fallback_reason: record.fallback.as_ref().map(ToString::to_string),
         fit: record.fit.clone(),
         metadata: record.metadata.as_ref().and_then(|text| serde_json::from_str(text).ok()),

@@ -65,6 +65,26 @@ impl Query {
         }
     }
 
+    /// One of the named values, or the default.
+    pub(crate) fn choice<T: Copy>(
+        &self,
+        name: &str,
+        choices: &[(&str, T)],
+        default: T,
+    ) -> Result<T, Problem> {
+        let Some(text) = self.get(name) else {
+            return Ok(default);
+        };
+        match choices.iter().find(|(known, _)| *known == text) {
+            Some((_, chosen)) => Ok(*chosen),
+            None => {
+                let allowed = choices.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", ");
+                let message = format!("{name} must be one of {allowed}; got {}", shown_text(text));
+                Err(refuse(name, message, allowed))
+            }
+        }
+    }
+
     /// `true` or `false`; absent is false.
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
         match self.get(name) {

@@ -124,9 +124,28 @@ pub fn view_of(settings: &StreamSettings, state: StreamState) -> StreamView {
         source: SourceView::default(),
         renditions: Vec::new(),
         outputs: Vec::new(),
+        delay: settings.delay,
+        end_to_end: None,
+        last_turnaround: None,
         anchor: None,
         last_error: None,
         hls_path: Some(format!("/live/{}/index.m3u8", settings.stream_id)),
+    }
+}
+
+pub fn batch_view(batch: u64) -> BatchView {
+    BatchView {
+        batch,
+        state: "published",
+        first_segment: batch,
+        last_segment: batch,
+        duration: 6.0,
+        epoch: 0,
+        times: BTreeMap::new(),
+        air_time: None,
+        deadline: None,
+        reason: None,
+        renditions: Vec::new(),
     }
 }
 

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not seen as tests by clippy")]
 
 mod client;
+mod events;
 mod fake;
+mod listener;
 mod live;
 mod page;
 mod pipeline;

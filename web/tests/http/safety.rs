@@ -8,7 +8,7 @@ use crate::client::Service;
 use crate::fake::FakeRegistry;
 
 /// SHA-256 of `secret` and of `other`.
-const HASHES: [&str; 2] = [
+pub const HASHES: [&str; 2] = [
     "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b",
     "d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa",
 ];

@@ -1,13 +1,11 @@
 //! `/api/streams`, health, metrics.
 
-use std::collections::BTreeMap;
-
-use overdub_actors::requests::{BatchView, StreamState};
+use overdub_actors::requests::StreamState;
 use overdub_web::WebSettings;
 use serde_json::json;
 
 use crate::client::Service;
-use crate::fake::Mood;
+use crate::fake::{Mood, batch_view};
 
 fn create_body() -> serde_json::Value {
     json!({ "streamId": "news", "sourceUrl": "https://u:hunter2@host/x.m3u8", "srsRtmpUrl": "rtmp://h/live/hunter2" })
@@ -89,22 +87,7 @@ async fn batches_come_in_pages() {
     let service = Service::start();
     service.fake.add("news", |_| {});
     service.fake.with(|state| {
-        state.batches = (0..5)
-            .rev()
-            .map(|batch| BatchView {
-                batch,
-                state: "published",
-                first_segment: batch,
-                last_segment: batch,
-                duration: 6.0,
-                epoch: 0,
-                times: BTreeMap::new(),
-                air_time: None,
-                deadline: None,
-                reason: None,
-                renditions: Vec::new(),
-            })
-            .collect();
+        state.batches = (0..5).rev().map(batch_view).collect();
     });
     let numbers = |answer: &crate::client::Answer| -> Vec<u64> {
         answer.json()["batches"].as_array().unwrap().iter().map(|b| b["batch"].as_u64().unwrap()).collect()

@@ -6,13 +6,14 @@ SHELL := /bin/bash
 CARGO ?= cargo
 DENY_VERSION := 0.20.2
 PEERS := tests/support/socketio
+SCHEMATHESIS := target/schemathesis
 UI := web/ui
 UI_SOURCES := $(shell find $(UI)/src $(UI)/build -type f) $(addprefix $(UI)/,index.html package.json tsconfig.json vite.config.ts)
 NPM := $(shell command -v npm)
 # Dependencies are those of the committed Cargo.lock.
 LOCKED := --locked
 
-.PHONY: help build demo page lint fmt clippy deny page-lint test page-test chaos check fixtures setup-media setup-peers setup-deny
+.PHONY: help build demo page lint fmt clippy deny page-lint test page-test chaos check fixtures setup-media setup-peers setup-schemathesis setup-deny
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -67,7 +68,7 @@ page-test: page setup-peers
 	npm run --prefix $(UI) --silent test
 	npm run --prefix $(UI) --silent browser
 
-test: setup-media setup-peers page page-test ## all tests, end-to-end ones against real peers too
+test: setup-media setup-peers setup-schemathesis page page-test ## all tests, end-to-end ones against real peers too
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    set -x; $(CARGO) nextest run $(LOCKED) --workspace; \
 	else \
@@ -98,6 +99,15 @@ setup-peers: setup-media ## what the end-to-end tests talk to: nginx with RTMP, 
 	    echo "installing the npm peers of the tests"; \
 	    npm ci --prefix $(PEERS) --ignore-scripts --no-audit --no-fund; \
 	    touch $(PEERS)/node_modules/.package-lock.json; \
+	fi
+
+setup-schemathesis: ## what makes requests from the API's description
+	@if ! cmp -s tests/support/schemathesis.txt $(SCHEMATHESIS)/installed.txt; then \
+	    command -v python3 >/dev/null || { echo "python3 is missing: install Python 3.10 or later" >&2; exit 1; }; \
+	    echo "installing schemathesis"; \
+	    python3 -m venv $(SCHEMATHESIS); \
+	    $(SCHEMATHESIS)/bin/pip install --quiet --disable-pip-version-check -r tests/support/schemathesis.txt; \
+	    cp tests/support/schemathesis.txt $(SCHEMATHESIS)/installed.txt; \
 	fi
 
 setup-deny:

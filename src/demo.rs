@@ -5,6 +5,7 @@ use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use clap::Args;
 use overdub_actors::events::EventHub;
+use overdub_actors::log_files::LogFiles;
 use overdub_actors::requests::CreateStream;
 use overdub_actors::settings::{RenditionSettings, StreamId, StreamSettings};
 use rust_embed::RustEmbed;
@@ -42,7 +43,8 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     settings.storage.path = storage.path().to_owned();
     settings.supervision.shutdown_grace = 1;
     let events = EventHub::default();
-    telemetry::init(&settings.log, events.clone())?;
+    let log_files = LogFiles::start(storage.path()).context("the streams' logs")?;
+    telemetry::init(&settings.log, events.clone(), Some(log_files.clone()))?;
 
     let options = SourceOptions { host: "127.0.0.1".to_owned(), port: 0, window: 6, repeat: true };
     let source = simulate_source::start(fixture_segments()?, &options).await?;
@@ -57,7 +59,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let processor_handle = processor.handle();
     let processing: JoinHandle<_> = actix_rt::spawn(processor);
 
-    let service = Service::start(&settings, events)?;
+    let service = Service::start(&settings, events, log_files)?;
     let stream = StreamSettings {
         stream_id: StreamId::new(DEMO_STREAM).context("the demo's stream id")?,
         source_url: source.url(),

@@ -4,6 +4,7 @@ mod demo;
 mod health;
 mod process_metrics;
 mod processor;
+mod reload;
 mod serve;
 mod settings;
 mod simulate_source;
@@ -60,11 +61,11 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Serve(args) => serve::run(&args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Processor(args) => {
-            telemetry::init(&settings::Log::default(), EventHub::default())?;
+            telemetry::init(&settings::Log::default(), EventHub::default(), None)?;
             processor::run(args).await
         }
         Command::SimulateSource(args) => {
-            telemetry::init(&settings::Log::default(), EventHub::default())?;
+            telemetry::init(&settings::Log::default(), EventHub::default(), None)?;
             simulate_source::run(args).await
         }
         Command::Health(args) => health::run(&args).await,

@@ -8,17 +8,18 @@ use std::time::Duration;
 use actix::{Actor, Addr};
 use anyhow::Context as _;
 use overdub_actors::events::EventHub;
+use overdub_actors::log_files::LogFiles;
 use overdub_actors::metrics::Metrics;
 use overdub_actors::registry::StreamRegistry;
 use overdub_actors::requests::Shutdown;
 use overdub_actors::space::Space;
 use overdub_actors::store::Store;
 use overdub_actors::supervisor::TreeSettings;
-use overdub_web::{Deadlines, Registry, WebSettings};
+use overdub_web::{Deadlines, Registry, SettingsCell, WebSettings};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::settings::{Settings, SettingsArgs};
-use crate::{process_metrics, telemetry};
+use crate::{process_metrics, reload, telemetry};
 
 /// Folder of the state below the storage path.
 const STATE: &str = "state";
@@ -30,9 +31,12 @@ const DRAIN_MARGIN: Duration = Duration::from_secs(15);
 pub struct Service {
     /// Where it listens.
     pub address: SocketAddr,
+    /// What of its settings can be changed while it serves.
+    pub settings: SettingsCell,
     /// The tree's root.
     pub registry: Addr<StreamRegistry>,
     events: EventHub,
+    log_files: LogFiles,
     server: actix_web::dev::Server,
     /// What stopping may take.
     drain: Duration,
@@ -42,9 +46,11 @@ pub struct Service {
 pub async fn run(args: &SettingsArgs) -> anyhow::Result<()> {
     let settings = Settings::load(args)?;
     let events = EventHub::default();
-    telemetry::init(&settings.log, events.clone())?;
-    let service = Service::start(&settings, events)?;
+    let log_files = LogFiles::start(&settings.storage.path).context("the streams' logs")?;
+    let telemetry = telemetry::init(&settings.log, events.clone(), Some(log_files.clone()))?;
+    let service = Service::start(&settings, events, log_files)?;
     println!("listening on http://{}", service.address);
+    actix_rt::spawn(reload::on_hangup(args.clone(), settings, service.settings.clone(), telemetry));
     service.until(signalled()?).await
 }
 
@@ -62,8 +68,9 @@ pub fn signalled() -> anyhow::Result<impl Future<Output = ()>> {
 }
 
 impl Service {
-    /// Opens the state, restores the streams and binds the server. What happens is told to `events`.
-    pub fn start(settings: &Settings, events: EventHub) -> anyhow::Result<Self> {
+    /// Opens the state, restores the streams and binds the server. What happens is told to `events`, and
+    /// `log_files` keep what is logged of streams.
+    pub fn start(settings: &Settings, events: EventHub, log_files: LogFiles) -> anyhow::Result<Self> {
         let storage = &settings.storage.path;
         std::fs::create_dir_all(storage)
             .with_context(|| format!("storage.path {} cannot be made", storage.display()))?;
@@ -93,25 +100,23 @@ impl Service {
         };
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let registry = StreamRegistry::new(tree, store, metrics, threads);
-        let registry = registry.with_events(events.clone()).start();
+        let registry = registry.with_events(events.clone()).with_log_files(log_files.clone()).start();
         let web = WebSettings {
             host: settings.server.host.clone(),
             port: settings.server.port,
             workers: threads.min(2),
-            defaults: settings.stream_defaults(),
-            auth_tokens: settings.auth.tokens.clone(),
-            read_tokens: settings.auth.read_tokens.clone(),
             events: events.clone(),
             metrics: metrics_registry,
             ..WebSettings::default()
         };
+        let web = SettingsCell::from(reload::web_settings(settings, web));
         let deadlines = Deadlines { drain: grace + DRAIN_MARGIN, ..Deadlines::default() };
         let handle = Registry::new(&registry).with_deadlines(deadlines);
-        let (server, address) = overdub_web::server(handle, web).with_context(|| {
+        let (server, address) = overdub_web::server(handle, web.clone()).with_context(|| {
             format!("server.host {} and server.port {}", settings.server.host, settings.server.port)
         })?;
         tracing::info!(%address, "listening");
-        Ok(Self { address, registry, events, server, drain: grace + DRAIN_MARGIN })
+        Ok(Self { address, settings: web, registry, events, log_files, server, drain: grace + DRAIN_MARGIN })
     }
 
     /// Serves until `stop` resolves; then drains the streams while the API still answers, and ends.
@@ -142,6 +147,7 @@ impl Service {
         }
         served.context("the HTTP server ended")?;
         tracing::info!("stopped");
+        self.log_files.settle();
         Ok(())
     }
 }

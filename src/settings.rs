@@ -1,8 +1,9 @@
 //! Settings: `config.toml`, then the environment, then flags.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -74,7 +75,12 @@ macro_rules! section {
     };
 }
 
-section!(Server { host: String = "127.0.0.1".to_owned(), port: u16 = 3000 });
+section!(Server {
+    host: String = "127.0.0.1".to_owned(),
+    port: u16 = 3000,
+    cors_origins: Vec<String> = Vec::new(),
+    rate_limit: u32 = 100,
+});
 section!(Auth { tokens: Vec<TokenHash> = Vec::new(), read_tokens: Vec<TokenHash> = Vec::new() });
 section!(Storage {
     path: PathBuf = "./storage".into(),
@@ -143,11 +149,17 @@ impl Settings {
             let lines: Vec<String> = errors.into_iter().map(|error| describe(&error)).collect();
             anyhow::anyhow!("{}", lines.join("\n"))
         })?;
-        let problems = settings.problems();
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// Refuses values out of their range, all of them at once.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let problems = self.problems();
         if !problems.is_empty() {
             bail!("{}", problems.join("\n"));
         }
-        Ok(settings)
+        Ok(())
     }
 
     /// The streams' defaults as the web knows them.
@@ -167,24 +179,31 @@ impl Settings {
 
     /// The settings as TOML-like lines that may be shown: no tokens, no credentials.
     pub fn shown(&self) -> anyhow::Result<String> {
+        let lines = self.shown_values().into_iter().map(|(key, value)| format!("{key} = {value}"));
+        Ok(lines.collect::<Vec<_>>().join("\n"))
+    }
+
+    /// Each setting as it may be shown, by `section.key`.
+    pub fn shown_values(&self) -> BTreeMap<String, String> {
         let mut shown = self.clone();
         for url in [&mut shown.stream.audio_processor_url, &mut shown.stream.srs_rtmp_url] {
             if !url.is_empty() {
                 *url = redact_url(url).replace("%7B", "{").replace("%7D", "}");
             }
         }
-        let value = serde_json::to_value(&shown).context("settings cannot be shown")?;
-        let mut lines = Vec::new();
+        // Settings hold nothing that JSON cannot.
+        let value = serde_json::to_value(&shown).unwrap_or_default();
+        let mut values = BTreeMap::new();
         for (section, keys) in value.as_object().into_iter().flatten() {
             for (key, value) in keys.as_object().into_iter().flatten() {
                 let value = match value.as_array() {
                     Some(tokens) if section == "auth" => format!("({} tokens)", tokens.len()),
                     _ => value.to_string(),
                 };
-                lines.push(format!("{section}.{key} = {value}"));
+                values.insert(format!("{section}.{key}"), value);
             }
         }
-        Ok(lines.join("\n"))
+        values
     }
 
     /// Each value out of its range: the key, the value, the range.
@@ -216,6 +235,15 @@ impl Settings {
             problems.push(format!(
                 "server.host = {host:?}: any address but 127.0.0.1, ::1 and localhost needs auth.tokens"
             ));
+        }
+        for origin in &self.server.cors_origins {
+            let whole =
+                url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
+            if !whole {
+                problems.push(format!(
+                    "server.cors_origins: {origin:?} is no origin; give scheme, host and port, e.g. \"https://page.example\""
+                ));
+            }
         }
         for error in overdub_web::validate_defaults(&self.stream_defaults()) {
             problems.push(format!("stream.{}: {}", snake_case(&error.field), error.message));

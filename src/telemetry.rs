@@ -14,16 +14,30 @@ use std::sync::Mutex;
 
 use anyhow::Context as _;
 use overdub_actors::events::EventHub;
+use overdub_actors::log_files::LogFiles;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, fmt};
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
 use crate::settings::{Log, LogFormat};
 use redacting::Redacting;
 
-/// Begins to log as the settings say, and to tell `events` of lines that somebody listens to.
-pub fn init(log: &Log, events: EventHub) -> anyhow::Result<()> {
+/// What of the log can be changed while it is written.
+pub struct Telemetry {
+    filter: reload::Handle<EnvFilter, Registry>,
+}
+
+impl Telemetry {
+    /// Logs what `level` says from now on.
+    pub fn set_level(&self, level: &str) -> anyhow::Result<()> {
+        self.filter.reload(filter(level)?).context("log.level")
+    }
+}
+
+/// Begins to log as the settings say, to tell `events` of lines that somebody listens to, and to give lines of
+/// streams to `files`.
+pub fn init(log: &Log, events: EventHub, files: Option<LogFiles>) -> anyhow::Result<Telemetry> {
     let to_file = !log.file.as_os_str().is_empty();
     // Escape sequences in a journal or a pipe only stand in the way.
     let colours = !to_file && std::io::stderr().is_terminal();
@@ -39,11 +53,13 @@ pub fn init(log: &Log, events: EventHub) -> anyhow::Result<()> {
         LogFormat::Pretty => lines.boxed(),
         LogFormat::Json => lines.json().boxed(),
     };
+    let (filter, handle) = reload::Layer::new(filter(&log.level)?);
     tracing_subscriber::registry()
-        .with(lines.with_filter(filter(&log.level)?))
-        .with(lines::layer(events))
+        .with(lines.with_filter(filter))
+        .with(lines::layer(events, files))
         .try_init()
-        .context("log")
+        .context("log")?;
+    Ok(Telemetry { filter: handle })
 }
 
 fn filter(level: &str) -> anyhow::Result<EnvFilter> {

@@ -40,6 +40,8 @@ mod source;
 mod watched;
 mod work;
 
+pub(crate) use address::{PrivateAddress, Resolver, check_literal};
+
 /// What a fetcher is to do.
 #[derive(Clone)]
 pub struct FetcherConfig {

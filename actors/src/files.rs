@@ -23,6 +23,7 @@ const SLICES: usize = 512;
 pub struct StreamFiles {
     originals: PathBuf,
     fragments: PathBuf,
+    logs: PathBuf,
 }
 
 impl StreamFiles {
@@ -32,6 +33,7 @@ impl StreamFiles {
         Self {
             originals: storage.join("original_stream").join(id.as_str()),
             fragments: storage.join("processed_fragments").join(id.as_str()),
+            logs: storage.join("logs").join(id.as_str()),
         }
     }
 
@@ -45,6 +47,12 @@ impl StreamFiles {
     #[must_use]
     pub fn fragments(&self) -> &Path {
         &self.fragments
+    }
+
+    /// Folder of the stream's own log.
+    #[must_use]
+    pub fn logs(&self) -> &Path {
+        &self.logs
     }
 
     /// Folder of one batch.

@@ -313,6 +313,11 @@ impl Ledger {
             && self.batches.values().all(BatchRecord::is_settled)
     }
 
+    /// Goes on under another plan, of the same renditions and outputs.
+    pub fn retune(&mut self, plan: LedgerPlan) {
+        self.plan = plan;
+    }
+
     fn delay_plan(&self) -> DelayPlan {
         DelayPlan {
             delay_us: self.plan.delay_us,

@@ -20,6 +20,8 @@
 //! | [`publisher`] | the outputs: RTMP and HLS |
 //! | [`live`] | the HLS output as the origin serves it |
 //! | [`files`] | where files lie, and how they are written |
+//! | [`log_files`] | a log of each stream's own |
+//! | [`webhooks`] | what happens, posted to whoever wants to know |
 //! | [`metrics`] | what is counted |
 #![warn(missing_docs)]
 
@@ -31,6 +33,7 @@ pub mod files;
 pub mod ledger;
 pub mod link;
 pub mod live;
+pub mod log_files;
 pub mod messages;
 pub mod metrics;
 pub mod publisher;
@@ -42,3 +45,4 @@ pub mod settings;
 pub mod space;
 pub mod store;
 pub mod supervisor;
+pub mod webhooks;

@@ -453,7 +453,7 @@ pub enum LinkEvent {
 // ---------------------------------------------------------------- remuxer
 
 /// How sure it is where a reply's sound begins, and so that it is in sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum FitTiming {
     /// The container tells it, the format has no priming, or the access units are the ones that were sent.
@@ -466,7 +466,7 @@ pub enum FitTiming {
 }
 
 /// How a batch's slot was filled.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FitReport {
     /// The slot's length in samples.

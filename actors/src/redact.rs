@@ -115,7 +115,7 @@ mod tests {
         #[test]
         fn text_without_urls_is_not_touched(text in "[a-zA-Z0-9 ,.:/]{0,60}") {
             prop_assume!(!text.contains("://") && !text.to_ascii_lowercase().contains("bearer "));
-            prop_assert_eq!(redact_text(&text), text);
+            prop_assert_eq!(redact_text(&text), text.as_str());
         }
     }
 }

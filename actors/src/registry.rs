@@ -1,5 +1,6 @@
 //! The registry: starts, stops, lists and restores streams; the only actor that others talk to.
 
+mod extras;
 mod figures;
 mod storage;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use futures_util::future::join_all;
 use crate::events::EventHub;
 use crate::files::StreamFiles;
 use crate::live::LiveOutput;
+use crate::log_files::LogFiles;
 use crate::metrics::Metrics;
 use crate::requests::BatchView;
 use crate::requests::{
@@ -33,6 +35,7 @@ use crate::supervisor::{
     CleanNow, DrainRun, ReadBatches, ReadView, Retire, StartRun, StopRun, StreamSupervisor, SupervisorParts,
     TreeSettings,
 };
+use crate::webhooks::Webhooks;
 
 /// How often the disk is looked at.
 const SPACE_INTERVAL: Duration = Duration::from_secs(2);
@@ -45,6 +48,9 @@ pub struct StreamRegistry {
     store: Store,
     metrics: Metrics,
     events: EventHub,
+    log_files: Option<LogFiles>,
+    /// Started with the registry.
+    webhooks: Option<Addr<Webhooks>>,
     arbiters: Vec<Arbiter>,
     streams: BTreeMap<StreamId, Entry>,
     next_arbiter: usize,
@@ -79,6 +85,8 @@ impl StreamRegistry {
             store,
             metrics,
             events: EventHub::default(),
+            log_files: None,
+            webhooks: None,
             arbiters: (0..threads.max(1)).map(|_| Arbiter::new()).collect(),
             streams: BTreeMap::new(),
             next_arbiter: 0,
@@ -92,6 +100,12 @@ impl StreamRegistry {
     #[must_use]
     pub fn with_events(self, events: EventHub) -> Self {
         Self { events, ..self }
+    }
+
+    /// Removes a purged stream's log by way of `log_files`, which may have lines of it still to write.
+    #[must_use]
+    pub fn with_log_files(self, log_files: LogFiles) -> Self {
+        Self { log_files: Some(log_files), ..self }
     }
 
     fn restore(&mut self, ctx: &mut Context<Self>) {
@@ -241,6 +255,8 @@ impl Actor for StreamRegistry {
             tokio::task::spawn_blocking(move || space.measure());
         });
         self.begin_to_count(ctx);
+        let webhooks = Webhooks::new(self.store.clone(), self.events.clone(), self.tree.allow_private);
+        self.webhooks = Some(webhooks.start());
         self.restore(ctx);
     }
 }
@@ -316,6 +332,7 @@ impl Handler<DeleteStream> for StreamRegistry {
         }
         let files = StreamFiles::new(&self.tree.storage, &request.id);
         let (store, id, purge) = (self.store.clone(), request.id.clone(), request.purge);
+        let log_files = self.log_files.clone();
         let delete = async move {
             // A delete goes through even while the supervisor is being replaced.
             let supervisor = supervisor?;
@@ -327,7 +344,7 @@ impl Handler<DeleteStream> for StreamRegistry {
             store.remove_stream(&id).map_err(|error| RequestError::Storage(error.to_string()))?;
             store.flush_all().await.map_err(|error| RequestError::Storage(error.to_string()))?;
             if purge {
-                storage::purge(files).await?;
+                storage::purge(files, log_files, id).await?;
             }
             Ok(())
         };

@@ -2,12 +2,22 @@
 //!
 //! Views serialise to the API's JSON (camelCase, seconds, RFC 3339) and never hold a secret.
 
+mod media;
+mod storage;
+mod webhooks;
+
 use std::path::PathBuf;
 
 use actix::Message;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::settings::{StreamId, StreamSettings};
+use crate::settings::{ImpossibleChange, StreamId, StreamSettings};
+pub use media::{AudioTrack, ChangeStream, GetBatchAudio, GetLogs, LogEntry};
+pub use storage::{CleanStorage, CleanView, GetStorage, StorageView};
+pub use webhooks::{
+    AddWebhook, ListWebhooks, RemoveWebhook, TestWebhook, WebhookAttempt, WebhookTest, WebhookView,
+};
 
 /// Why the registry refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +35,26 @@ pub enum RequestError {
         /// What to do.
         advice: &'static str,
     },
+    /// The stream runs, and its run cannot follow these changes.
+    #[error("stream {id} has a run that cannot follow a change of {}; stop it first, or ask with ?restart=true", fields.join(", "))]
+    NeedsRestart {
+        /// The stream.
+        id: StreamId,
+        /// The settings that need a new run.
+        fields: Vec<String>,
+    },
+    /// The change cannot be made of these settings.
+    #[error("{0}")]
+    Impossible(ImpossibleChange),
+    /// No such webhook.
+    #[error("webhook {0:?} is not known; GET /api/webhooks lists those that there are")]
+    UnknownWebhook(String),
+    /// The webhook's address is not allowed.
+    #[error("{0}")]
+    Webhook(String),
+    /// There are as many webhooks as there may be.
+    #[error("there are {} webhooks already; remove one first", crate::webhooks::MAX_WEBHOOKS)]
+    TooManyWebhooks,
     /// State could not be read or written.
     #[error("state could not be stored: {0}")]
     Storage(String),
@@ -103,24 +133,6 @@ pub struct GetBatches {
     pub before: Option<u64>,
 }
 
-/// How much a stream (or all) stores.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "Result<StorageView, RequestError>")]
-pub struct GetStorage {
-    /// Which stream; all together when `None`.
-    pub id: Option<StreamId>,
-}
-
-/// Remove published batches but the newest `keep_last`. What is unpublished or listed stays.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "Result<CleanView, RequestError>")]
-pub struct CleanStorage {
-    /// Which stream.
-    pub id: StreamId,
-    /// How many published batches stay at least.
-    pub keep_last: u64,
-}
-
 /// One resource of a stream's HLS output.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<Option<LiveResource>, RequestError>")]
@@ -159,7 +171,7 @@ pub enum LiveResource {
 }
 
 /// Answer to [`GetReadiness`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Readiness {
     /// Whether the service can take work.
@@ -170,7 +182,7 @@ pub struct Readiness {
 }
 
 /// State of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StreamState {
     /// Children are coming up.
@@ -227,7 +239,7 @@ impl StreamState {
 }
 
 /// A stream as shown.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamView {
     /// Its id.
@@ -267,7 +279,7 @@ pub struct StreamView {
 }
 
 /// One child of a stream.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ActorView {
     /// `fetcher`, `demuxer`, `processor-link/main`, `remuxer/main`, `publisher/hls`, `publisher/main/rtmp-0`.
@@ -282,7 +294,7 @@ pub struct ActorView {
 }
 
 /// A dated fault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorView {
     /// Whose: an actor's name.
@@ -294,7 +306,7 @@ pub struct ErrorView {
 }
 
 /// Figures of a stream's source.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceView {
     /// Whether the last attempt to reach it succeeded.
@@ -320,7 +332,7 @@ pub struct SourceView {
 }
 
 /// Figures of one rendition.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RenditionView {
     /// Its name.
@@ -350,7 +362,7 @@ pub struct RenditionView {
 }
 
 /// How a rendition's slots were filled in the last hour, bucket by bucket, oldest first.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryView {
     /// Length of a bucket.
@@ -362,7 +374,7 @@ pub struct HistoryView {
 }
 
 /// A fallback: why and when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FallbackView {
     /// The reason's name, as in metrics, e.g. `no_reply`.
@@ -374,7 +386,7 @@ pub struct FallbackView {
 }
 
 /// Figures of one output.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OutputView {
     /// `hls`, or `{rendition}/rtmp-{index}`.
@@ -399,7 +411,7 @@ pub struct OutputView {
 }
 
 /// One batch as shown.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchView {
     /// Its number.
@@ -415,6 +427,7 @@ pub struct BatchView {
     /// Epoch it belongs to.
     pub epoch: u32,
     /// RFC 3339 times by transition: `collected`, `demuxed`, `published`, `cleaned`.
+    #[schema(value_type = std::collections::HashMap<String, String>)]
     pub times: std::collections::BTreeMap<&'static str, String>,
     /// RFC 3339 time at which its first sample airs.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -430,7 +443,7 @@ pub struct BatchView {
 }
 
 /// One rendition of a batch as shown.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchRenditionView {
     /// The rendition's name.
@@ -438,6 +451,7 @@ pub struct BatchRenditionView {
     /// `waiting`, `sent`, `processed`, `fallback` or `remuxed`.
     pub state: &'static str,
     /// RFC 3339 times by transition: `sent`, `processed`, `fallback`, `remuxed`, `late`.
+    #[schema(value_type = std::collections::HashMap<String, String>)]
     pub times: std::collections::BTreeMap<&'static str, String>,
     /// Name of the reason why the fallback fills the slot, e.g. `no_reply`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -451,30 +465,4 @@ pub struct BatchRenditionView {
     /// Metadata that came with the reply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<serde_json::Value>,
-}
-
-/// Storage figures, bytes.
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StorageView {
-    /// Bytes of segments.
-    pub original_stream_size: u64,
-    /// Bytes of batch folders.
-    pub processed_fragments_size: u64,
-    /// Both.
-    pub total_size: u64,
-    /// Lowest batch number on disk.
-    pub oldest_batch: Option<u64>,
-    /// Highest batch number on disk.
-    pub newest_batch: Option<u64>,
-}
-
-/// What a cleanup did.
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CleanView {
-    /// Batches removed.
-    pub removed_batches: u64,
-    /// Bytes freed.
-    pub freed_bytes: u64,
 }

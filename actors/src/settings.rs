@@ -1,10 +1,17 @@
 //! Per-stream settings, stream ids, and URLs shown without their secrets.
 
+mod change;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
+use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+
+pub use change::{Difference, ImpossibleChange, RenditionChange, SettingsChange, differences};
 
 /// Name of the rendition that the plain API's one processor and one RTMP URL make.
 pub const MAIN_RENDITION: &str = "main";
@@ -35,6 +42,15 @@ impl StreamId {
     }
 }
 
+impl utoipa::PartialSchema for StreamId {
+    fn schema() -> RefOr<Schema> {
+        let form = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$";
+        ObjectBuilder::new().schema_type(Type::String).pattern(Some(form)).into()
+    }
+}
+
+impl ToSchema for StreamId {}
+
 impl fmt::Display for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -55,7 +71,7 @@ impl From<StreamId> for String {
 }
 
 /// What fills a rendition's slot when its processor did not deliver in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fallback {
     /// The source's own audio.
@@ -68,7 +84,7 @@ pub enum Fallback {
 }
 
 /// Where a stream's first segment is taken from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StartAt {
     /// Three target durations from the end of the playlist (RFC 8216bis 6.3.3).
@@ -79,7 +95,7 @@ pub enum StartAt {
 }
 
 /// One place a rendition goes, beside HLS.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 pub enum OutputSettings {
     /// RTMP push; `{streamId}` in the URL stands for the stream's id.
@@ -98,7 +114,7 @@ impl fmt::Debug for OutputSettings {
 }
 
 /// One output audio track of a stream.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RenditionSettings {
     /// Unique name within the stream, of a stream id's characters.
@@ -127,7 +143,7 @@ impl fmt::Debug for RenditionSettings {
 }
 
 /// Everything that one stream is configured with. Holds secrets: show [`StreamSettings::redacted`] instead.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamSettings {
     /// The stream's id.

@@ -5,6 +5,7 @@
 
 mod figures;
 mod trees;
+mod webhooks;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use figures::StoreFigures;
 use trees::{Lender, Trees};
+pub use webhooks::StoredWebhook;
 use writer::{Write, Writer};
 
 use crate::ledger::{BatchRecord, Changes, Header};

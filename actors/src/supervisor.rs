@@ -11,12 +11,14 @@
 //! | `condition` | the stream's state and why |
 //! | `shown` | what is measured for those who look |
 //! | `announce` | telling listeners |
+//! | `change` | other settings for a run |
 //! | `view` | what is shown |
 //! | `watch` | which children make no progress |
 //! | `figures` | what is counted |
 
 mod acting;
 mod announce;
+mod change;
 mod children;
 mod condition;
 mod figures;
@@ -48,11 +50,12 @@ use crate::settings::{OutputSettings, StreamSettings};
 use crate::space::Space;
 use crate::store::{Store, StoredStream};
 use announce::Announcer;
+pub use change::ChangeRun;
 use children::Children;
 use condition::Condition;
-use shown::Shown;
 pub use lifecycle::{DrainRun, Retire, StartRun, StopRun};
 pub use queries::{CleanNow, ReadBatches, ReadView};
+use shown::Shown;
 
 /// Name of the HLS output.
 pub const HLS_OUTPUT: &str = "hls";

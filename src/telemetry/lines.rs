@@ -4,12 +4,13 @@ use std::fmt;
 
 use overdub_actors::clock;
 use overdub_actors::events::{EventHub, LogLevel, LogLine};
+use overdub_actors::log_files::LogFiles;
 use overdub_actors::redact::redact_text;
 use overdub_actors::settings::StreamId;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::subscriber::Interest;
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, dynamic_filter_fn};
 use tracing_subscriber::layer::Context;
@@ -18,29 +19,42 @@ use tracing_subscriber::registry::LookupSpan;
 /// Modules of other crates log for developers.
 const OWN: &str = "overdub";
 
-/// Gives lines to `events`.
-pub fn layer<S>(events: EventHub) -> impl Layer<S>
+/// Gives lines to `events`, and those of a stream to its file too.
+pub fn layer<S>(events: EventHub, files: Option<LogFiles>) -> impl Layer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let listened = events.clone();
+    let (listened, kept) = (events.clone(), files.is_some());
     // Who listens changes, so that a call site's answer must not be kept.
     let wanted = dynamic_filter_fn(move |metadata: &Metadata<'_>, _: &Context<'_, S>| {
-        metadata.target().starts_with(OWN) && listened.wants_logs(LogLevel::from(metadata.level()))
+        metadata.target().starts_with(OWN)
+            && (kept && is_kept(metadata) || listened.wants_logs(LogLevel::from(metadata.level())))
     });
     let wanted = wanted.with_max_level_hint(LevelFilter::DEBUG).with_callsite_filter(|metadata| {
         if metadata.target().starts_with(OWN) { Interest::sometimes() } else { Interest::never() }
     });
-    Lines { events }.with_filter(wanted)
+    Lines { events, files }.with_filter(wanted)
+}
+
+/// Whether a stream's file keeps such lines.
+fn is_kept(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO && metadata.fields().field("stream").is_some()
 }
 
 struct Lines {
     events: EventHub,
+    files: Option<LogFiles>,
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        self.events.tell_log(&line(event));
+        let line = line(event);
+        self.events.tell_log(&line);
+        if let Some(files) = &self.files
+            && is_kept(event.metadata())
+        {
+            files.write(line);
+        }
     }
 }
 
@@ -112,11 +126,28 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_streams_lines_are_kept_in_its_file_though_nobody_listens() {
+        let storage = tempfile::tempdir().unwrap();
+        let files = LogFiles::start(storage.path()).unwrap();
+        let subscriber = tracing_subscriber::registry().with(layer(EventHub::default(), Some(files.clone())));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(stream = "news", reason = "rtmp://h/live/hunter2 refused", "output down");
+            tracing::debug!(stream = "news", "too small to keep");
+            tracing::error!("of no stream");
+        });
+        files.settle();
+        let text = std::fs::read_to_string(storage.path().join("logs/news/processing.log")).unwrap();
+        let line: Value = serde_json::from_str(text.trim_end()).unwrap();
+        assert_eq!((&line["level"], &line["message"]), (&"warn".into(), &"output down".into()));
+        assert_eq!(line["fields"]["reason"], "rtmp://h/live/*** refused");
+    }
+
     #[tokio::test]
     async fn listeners_hear_lines_as_values_without_secrets() {
         let events = EventHub::default();
         let mut listener = events.subscribe(Some(LogLevel::Info)).unwrap();
-        let subscriber = tracing_subscriber::registry().with(layer(events));
+        let subscriber = tracing_subscriber::registry().with(layer(events, None));
         tracing::subscriber::with_default(subscriber, || {
             tracing::debug!(stream = "news", "not asked for");
             tracing::info!(target: "actix_http", "of another crate");

@@ -1,21 +1,24 @@
 //! Handlers below `/api`, and what they share: bodies, queries, ids in the path.
 
 pub(crate) mod body;
+pub(crate) mod change;
+pub(crate) mod media;
 pub(crate) mod pipeline;
 pub(crate) mod query;
 pub(crate) mod session;
 pub(crate) mod storage;
 pub(crate) mod streams;
+pub(crate) mod webhooks;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Resource, web};
 use overdub_actors::settings::StreamId;
 use serde::Serialize;
 
-use crate::events;
 use crate::problem::Problem;
 use crate::validate::fields::shown_text;
 use crate::validate::{FieldError, ID_FORM};
+use crate::{docs, events};
 
 /// Routes below `/api`.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
@@ -33,14 +36,29 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
                 .route(web::post().to(streams::create)),
         )
         .service(
-            resource("/streams/{id}", "GET, DELETE")
+            resource("/streams/{id}", "GET, PATCH, DELETE")
                 .route(web::get().to(streams::show))
+                .route(web::patch().to(change::change))
                 .route(web::delete().to(streams::delete)),
         )
         .service(resource("/streams/{id}/start", "POST").route(web::post().to(streams::start)))
         .service(resource("/streams/{id}/stop", "POST").route(web::post().to(streams::stop)))
         .service(resource("/streams/{id}/restart", "POST").route(web::post().to(streams::restart)))
-        .service(resource("/streams/{id}/batches", "GET").route(web::get().to(streams::batches)));
+        .service(resource("/streams/{id}/batches", "GET").route(web::get().to(streams::batches)))
+        .service(
+            resource("/streams/{id}/batches/{batch}/audio", "GET, HEAD")
+                .route(web::get().to(media::audio))
+                .route(web::head().to(media::audio)),
+        )
+        .service(resource("/streams/{id}/logs", "GET").route(web::get().to(media::logs)))
+        .service(
+            resource("/webhooks", "GET, POST")
+                .route(web::get().to(webhooks::list))
+                .route(web::post().to(webhooks::add)),
+        )
+        .service(resource("/webhooks/{id}", "DELETE").route(web::delete().to(webhooks::remove)))
+        .service(resource("/webhooks/{id}/test", "POST").route(web::post().to(webhooks::test)))
+        .service(resource("/openapi.json", "GET").route(web::get().to(docs::description)));
 }
 
 /// A resource that answers methods it has no route for with 405 and `allow`.
@@ -51,9 +69,9 @@ pub(crate) fn resource(path: &str, allow: &'static str) -> Resource {
 }
 
 /// What most commands answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Done {
+pub(crate) struct Done {
     success: bool,
     message: String,
     stream_id: StreamId,

@@ -9,13 +9,13 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::events;
 use crate::problem::Problem;
 use crate::server::Shared;
 use crate::settings::{TokenHash, WebSettings};
+use crate::{cors, events};
 
 /// What an asker may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Access {
     /// Nothing below `/api`.
@@ -26,8 +26,9 @@ pub(crate) enum Access {
     Full,
 }
 
-/// Below `/api`, and open all the same: a page must know whether to ask for a token.
-const OPEN: [&str; 1] = ["/api/session"];
+/// Below `/api`, and open all the same: a page must know whether to ask for a token, and the description is no
+/// secret.
+const OPEN: [&str; 2] = ["/api/session", "/api/openapi.json"];
 
 /// Middleware of `/api`.
 pub(crate) async fn guard(
@@ -36,7 +37,7 @@ pub(crate) async fn guard(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let verdict = match request.app_data::<web::Data<Shared>>() {
         Some(_) if OPEN.contains(&request.path()) => Ok(()),
-        Some(shared) => admit(request.request(), &shared.settings),
+        Some(shared) => admit(request.request(), &shared.settings()),
         None => Err(Problem::internal("the server is not configured")),
     };
     match verdict {
@@ -48,7 +49,7 @@ pub(crate) async fn guard(
 
 fn admit(request: &HttpRequest, settings: &WebSettings) -> Result<(), Problem> {
     if !settings.needs_token() {
-        return same_origin(request);
+        return same_origin(request, settings);
     }
     match access(request, settings) {
         Access::Full => Ok(()),
@@ -109,20 +110,23 @@ fn is_among(hash: &[u8; 32], tokens: &[TokenHash]) -> Choice {
 /// Without tokens the API is open to this host, but a page from elsewhere in a browser on this host is not
 /// this host: its `Origin` (RFC 6454) gives it away on every request that changes something, and on every
 /// WebSocket, which no other rule keeps a foreign page from reading.
-fn same_origin(request: &HttpRequest) -> Result<(), Problem> {
+fn same_origin(request: &HttpRequest, settings: &WebSettings) -> Result<(), Problem> {
     if is_safe(request) && !events::is_upgrade(request) {
         return Ok(());
     }
     let Some(origin) = request.headers().get(header::ORIGIN) else {
         return Ok(());
     };
+    if cors::is_listed(&settings.cors_origins, origin) {
+        return Ok(());
+    }
     let authority = origin.to_str().ok().and_then(|text| text.split_once("://")).map(|(_, rest)| rest);
     let info = request.connection_info();
     if authority.is_some_and(|authority| authority.eq_ignore_ascii_case(info.host())) {
         return Ok(());
     }
     Err(Problem::forbidden(
-        "web pages of another origin may not change streams or hear events; configure auth.tokens and send one",
+        "web pages of another origin may not change streams or hear events; list the origin in server.cors_origins",
     ))
 }
 

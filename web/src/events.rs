@@ -14,7 +14,7 @@ use overdub_actors::settings::StreamId;
 use serde_json::Map;
 
 use crate::api::query::Query;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemBody};
 use crate::server::Shared;
 use socket::Socket;
 
@@ -25,7 +25,11 @@ const MAX_LISTENERS: usize = 256;
 /// Most batches in a snapshot.
 const SNAPSHOT_BATCHES: usize = 200;
 
-/// `GET /api/events?streamId=&logs=`
+/// A WebSocket (subprotocol `overdub.v1`): a snapshot, then what changes. docs/API.md describes the events.
+#[utoipa::path(get, path = "/api/events", tag = "events", params(
+    ("streamId" = Option<String>, Query, description = "Events of this stream alone"),
+    ("logs" = Option<String>, Query, description = "Log lines as grave as this: error, warn, info, debug, off"),
+), responses((status = 101, description = "Events follow"), (status = 426, description = "Not asked by a WebSocket", body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn listen(
     shared: web::Data<Shared>,
     request: HttpRequest,
@@ -38,7 +42,8 @@ pub(crate) async fn listen(
     if !is_upgrade(&request) {
         return Err(Problem::not_a_websocket());
     }
-    let hub = &shared.settings.events;
+    let settings = shared.settings();
+    let hub = &settings.events;
     if hub.listeners() >= MAX_LISTENERS {
         return Err(Problem::unavailable(format!(
             "{MAX_LISTENERS} listeners are connected already; close one and connect again"

@@ -10,25 +10,31 @@
 //! | [`live`] | the HLS origin: playlists, byte ranges, patches |
 //! | `api` | the handlers below `/api` |
 //! | `events` | the events socket |
-//! | `auth`, `health`, `metrics`, `page` | one small thing each |
+//! | `docs` | the API's description, and the page that shows it |
+//! | `auth`, `cors`, `limit`, `request_id` | middlewares |
+//! | `health`, `metrics`, `page` | one small thing each |
 //!
 //! A handler checks what came, asks the registry, and maps the answer; it holds no state of its own.
 #![warn(missing_docs)]
 
 mod api;
 mod auth;
+mod cors;
+mod docs;
 mod events;
 mod health;
+mod limit;
 pub mod live;
 mod metrics;
 mod page;
 pub mod problem;
 pub mod registry;
+mod request_id;
 pub mod server;
 pub mod settings;
 pub mod validate;
 
 pub use registry::{Deadlines, Registry};
 pub use server::{configure, serve, server};
-pub use settings::{StreamDefaults, TokenHash, WebSettings};
+pub use settings::{SettingsCell, StreamDefaults, TokenHash, WebSettings};
 pub use validate::defaults as validate_defaults;

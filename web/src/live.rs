@@ -8,7 +8,7 @@
 //!
 //! The registry alone knows which resources there are; a path from outside never touches the file system.
 
-mod file;
+pub(crate) mod file;
 pub mod patch;
 pub mod range;
 
@@ -79,7 +79,7 @@ async fn serve(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpRe
             .insert_header((header::CACHE_CONTROL, "no-cache"))
             .body(text)),
         LiveResource::File { path, content_type, patches } => {
-            file::answer(&request, path, content_type, patches).await
+            file::answer(&request, path, content_type, patches, file::FOR_AN_HOUR).await
         }
     }
 }

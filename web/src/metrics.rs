@@ -9,6 +9,7 @@ use overdub_actors::clock;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, TextEncoder};
 
 use crate::problem::Problem;
+use crate::request_id;
 use crate::server::Shared;
 
 /// Bounds of an answer's time; stopping a stream drains it first.
@@ -44,7 +45,9 @@ impl HttpMetrics {
 
     fn count(&self, method: &Method, route: Option<&str>, status: StatusCode, took_us: i64, size: BodySize) {
         let method = match *method {
-            Method::GET | Method::HEAD | Method::POST | Method::DELETE | Method::OPTIONS => method.as_str(),
+            Method::GET | Method::HEAD | Method::POST | Method::PATCH | Method::DELETE | Method::OPTIONS => {
+                method.as_str()
+            }
             _ => "other",
         };
         let status = status.as_u16().to_string();
@@ -72,6 +75,7 @@ pub(crate) async fn count(
             method = %request.method(),
             route = route.as_deref().unwrap_or("none"),
             status = response.status().as_u16(),
+            request = request_id::current().as_deref(),
             "request answered"
         );
         let size = response.response().body().size();
@@ -83,7 +87,7 @@ pub(crate) async fn count(
 /// `GET /metrics` in the Prometheus text format. With hundreds of streams it is some megabytes: they are written
 /// off the thread that serves players.
 pub(crate) async fn show(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
-    let registry = shared.settings.metrics.clone();
+    let registry = shared.settings().metrics.clone();
     let written = web::block(move || TextEncoder::new().encode_to_string(&registry.gather())).await;
     let text = match written {
         Ok(Ok(text)) => text,

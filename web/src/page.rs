@@ -54,7 +54,7 @@ this one is shown without it, and at <code>/plain</code>.</p>
 
 /// `GET /plain`
 pub(crate) async fn show(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
-    let body = if auth::access(&request, &shared.settings) == Access::None {
+    let body = if auth::access(&request, &shared.settings()) == Access::None {
         "<p>The streams are shown to bearers of a token: <code>GET /api/streams</code>.</p>\n".to_owned()
     } else {
         match shared.registry.list().await {

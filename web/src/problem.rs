@@ -1,27 +1,33 @@
 //! `application/problem+json` answers (RFC 9457): what is wrong, and what to do about it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use overdub_actors::requests::RequestError;
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::request_id;
 use crate::validate::FieldError;
 
 /// An error answer. Its `detail` says what to do and bears no secret.
 #[derive(Debug, Clone)]
 pub struct Problem {
     status: StatusCode,
-    body: Box<Body>,
+    body: Box<ProblemBody>,
     /// Methods for a 405's `Allow`.
     allow: Option<&'static str>,
+    /// For a 429's `Retry-After`.
+    retry_after_s: Option<u64>,
 }
 
 /// Members of the JSON object.
-#[derive(Debug, Clone, Serialize)]
-struct Body {
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProblemBody {
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'static str,
@@ -33,13 +39,29 @@ struct Body {
     allowed: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// Settings that need a new run of the stream.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    restart: Vec<String>,
+    /// Name of the request, as in `x-request-id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    request_id: Option<Arc<str>>,
 }
 
 impl Problem {
     fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: String) -> Self {
-        let body =
-            Body { kind, title, status: status.as_u16(), detail, field: None, allowed: None, errors: vec![] };
-        Self { status, body: Box::new(body), allow: None }
+        let body = ProblemBody {
+            kind,
+            title,
+            status: status.as_u16(),
+            detail,
+            field: None,
+            allowed: None,
+            errors: vec![],
+            restart: vec![],
+            request_id: None,
+        };
+        Self { status, body: Box::new(body), allow: None, retry_after_s: None }
     }
 
     /// 400: the body as a whole is not what is wanted.
@@ -126,6 +148,24 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, "The service cannot take this now", detail.into())
     }
 
+    /// 429: too many requests from one address.
+    #[must_use]
+    pub fn too_many_requests(wait: Duration) -> Self {
+        let kind = "urn:overdub:problem:too-many-requests";
+        // Whole seconds, and not too early.
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        let detail = format!("too many requests from this address; ask again in {seconds} s");
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, kind, "Too many requests", detail);
+        problem.retry_after_s = Some(u64::try_from(seconds).unwrap_or(u64::MAX));
+        problem
+    }
+
+    /// Whether a new run would do.
+    #[must_use]
+    pub fn needs_restart(&self) -> bool {
+        !self.body.restart.is_empty()
+    }
+
     /// 500: the service's own fault.
     #[must_use]
     pub fn internal(detail: impl Into<String>) -> Self {
@@ -160,6 +200,24 @@ impl From<RequestError> for Problem {
                 let kind = "urn:overdub:problem:conflict";
                 Self::new(StatusCode::CONFLICT, kind, "The stream's state does not allow this", detail)
             }
+            RequestError::NeedsRestart { fields, .. } => {
+                let kind = "urn:overdub:problem:needs-restart";
+                let mut problem = Self::new(StatusCode::CONFLICT, kind, "A new run is needed", detail);
+                problem.body.restart = fields;
+                problem
+            }
+            RequestError::Impossible(_) => {
+                let kind = "urn:overdub:problem:invalid-field";
+                Self::new(StatusCode::BAD_REQUEST, kind, "The request is not valid", detail)
+            }
+            RequestError::Webhook(_) => {
+                Self::invalid(vec![FieldError { field: "url".to_owned(), message: detail, allowed: None }])
+            }
+            RequestError::UnknownWebhook(_) => Self::not_found(detail),
+            RequestError::TooManyWebhooks => {
+                let kind = "urn:overdub:problem:conflict";
+                Self::new(StatusCode::CONFLICT, kind, "There are too many webhooks", detail)
+            }
             RequestError::Storage(_) => {
                 let kind = "urn:overdub:problem:storage";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, kind, "Storage failed", detail)
@@ -185,13 +243,18 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse {
         if self.status.is_server_error() {
-            tracing::warn!(status = self.status.as_u16(), detail = %self.body.detail, "request failed");
+            let request = request_id::current();
+            let request = request.as_deref();
+            tracing::warn!(status = self.status.as_u16(), detail = %self.body.detail, request, "request failed");
         }
         let mut response = HttpResponse::build(self.status);
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         if let Some(allow) = self.allow {
             response.insert_header((header::ALLOW, allow));
+        }
+        if let Some(seconds) = self.retry_after_s {
+            response.insert_header((header::RETRY_AFTER, seconds));
         }
         if self.status == StatusCode::UPGRADE_REQUIRED {
             response.insert_header((header::UPGRADE, "websocket"));
@@ -202,7 +265,9 @@ impl ResponseError for Problem {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, "5"));
         }
-        let text = serde_json::to_string(&self.body).unwrap_or_else(|_| "{}".to_owned());
+        let mut body = self.body.clone();
+        body.request_id = request_id::current();
+        let text = serde_json::to_string(&body).unwrap_or_else(|_| "{}".to_owned());
         response.body(text)
     }
 }

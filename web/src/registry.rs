@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler, MailboxError, Message, Recipient};
 use overdub_actors::requests::{
-    BatchView, CleanStorage, CleanView, CreateStream, DeleteStream, GetBatches, GetLive, GetReadiness,
-    GetStorage, GetStream, ListStreams, LiveResource, Readiness, RequestError, StartStream,
-    StartWithSettings, StopStream, StorageView, StreamView,
+    AddWebhook, BatchView, ChangeStream, CleanStorage, CleanView, CreateStream, DeleteStream, GetBatchAudio,
+    GetBatches, GetLive, GetLogs, GetReadiness, GetStorage, GetStream, ListStreams, ListWebhooks,
+    LiveResource, LogEntry, Readiness, RemoveWebhook, RequestError, StartStream, StartWithSettings,
+    StopStream, StorageView, StreamView, TestWebhook, WebhookTest, WebhookView,
 };
+
+use overdub_actors::settings::Difference;
 
 use crate::problem::Problem;
 
@@ -27,6 +30,13 @@ pub trait RegistryActor:
     + Handler<CleanStorage>
     + Handler<GetLive>
     + Handler<GetReadiness>
+    + Handler<ChangeStream>
+    + Handler<GetLogs>
+    + Handler<GetBatchAudio>
+    + Handler<AddWebhook>
+    + Handler<ListWebhooks>
+    + Handler<RemoveWebhook>
+    + Handler<TestWebhook>
 {
 }
 
@@ -44,6 +54,13 @@ impl<A> RegistryActor for A where
         + Handler<CleanStorage>
         + Handler<GetLive>
         + Handler<GetReadiness>
+        + Handler<ChangeStream>
+        + Handler<GetLogs>
+        + Handler<GetBatchAudio>
+        + Handler<AddWebhook>
+        + Handler<ListWebhooks>
+        + Handler<RemoveWebhook>
+        + Handler<TestWebhook>
 {
 }
 
@@ -81,6 +98,13 @@ struct Recipients {
     clean: Recipient<CleanStorage>,
     live: Recipient<GetLive>,
     readiness: Recipient<GetReadiness>,
+    change: Recipient<ChangeStream>,
+    logs: Recipient<GetLogs>,
+    audio: Recipient<GetBatchAudio>,
+    add_webhook: Recipient<AddWebhook>,
+    webhooks: Recipient<ListWebhooks>,
+    remove_webhook: Recipient<RemoveWebhook>,
+    test_webhook: Recipient<TestWebhook>,
 }
 
 /// A handle to the registry actor.
@@ -109,6 +133,13 @@ impl Registry {
             clean: addr.clone().recipient(),
             live: addr.clone().recipient(),
             readiness: addr.clone().recipient(),
+            change: addr.clone().recipient(),
+            logs: addr.clone().recipient(),
+            audio: addr.clone().recipient(),
+            add_webhook: addr.clone().recipient(),
+            webhooks: addr.clone().recipient(),
+            remove_webhook: addr.clone().recipient(),
+            test_webhook: addr.clone().recipient(),
         };
         Self { recipients: Arc::new(recipients), deadlines: Deadlines::default() }
     }
@@ -167,6 +198,34 @@ impl Registry {
 
     pub(crate) async fn live(&self, message: GetLive) -> Result<Option<LiveResource>, Problem> {
         settle(&self.recipients.live, message, self.deadlines.query).await
+    }
+
+    pub(crate) async fn change(&self, message: ChangeStream) -> Result<Vec<Difference>, Problem> {
+        settle(&self.recipients.change, message, self.deadlines.command).await
+    }
+
+    pub(crate) async fn logs(&self, message: GetLogs) -> Result<Vec<LogEntry>, Problem> {
+        settle(&self.recipients.logs, message, self.deadlines.command).await
+    }
+
+    pub(crate) async fn audio(&self, message: GetBatchAudio) -> Result<Option<LiveResource>, Problem> {
+        settle(&self.recipients.audio, message, self.deadlines.command).await
+    }
+
+    pub(crate) async fn add_webhook(&self, message: AddWebhook) -> Result<WebhookView, Problem> {
+        settle(&self.recipients.add_webhook, message, self.deadlines.command).await
+    }
+
+    pub(crate) async fn webhooks(&self, message: ListWebhooks) -> Result<Vec<WebhookView>, Problem> {
+        settle(&self.recipients.webhooks, message, self.deadlines.query).await
+    }
+
+    pub(crate) async fn remove_webhook(&self, message: RemoveWebhook) -> Result<(), Problem> {
+        settle(&self.recipients.remove_webhook, message, self.deadlines.command).await
+    }
+
+    pub(crate) async fn test_webhook(&self, message: TestWebhook) -> Result<WebhookTest, Problem> {
+        settle(&self.recipients.test_webhook, message, self.deadlines.command).await
     }
 
     pub(crate) async fn readiness(&self) -> Result<Readiness, Problem> {

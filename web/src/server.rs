@@ -4,6 +4,7 @@ use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_rt::net::TcpStream;
@@ -15,11 +16,12 @@ use actix_web::{App, HttpResponse, HttpServer, Resource, Route, guard, web};
 use socket2::SockRef;
 
 use crate::api::resource;
+use crate::limit::{self, Limits};
 use crate::metrics::HttpMetrics;
 use crate::problem::Problem;
 use crate::registry::Registry;
-use crate::settings::WebSettings;
-use crate::{api, auth, health, live, metrics, page};
+use crate::settings::{SettingsCell, WebSettings};
+use crate::{api, auth, cors, docs, health, live, metrics, page, request_id};
 
 /// How long a graceful stop waits for answers under way.
 const STOP_GRACE_S: u64 = 5;
@@ -31,34 +33,47 @@ const CONNECTIONS_A_WORKER: usize = 4096;
 /// What every handler works with.
 pub(crate) struct Shared {
     pub(crate) registry: Registry,
-    pub(crate) settings: WebSettings,
     pub(crate) http: HttpMetrics,
+    pub(crate) limits: Limits,
+    settings: SettingsCell,
+}
+
+impl Shared {
+    /// The settings that hold for this request.
+    pub(crate) fn settings(&self) -> Arc<WebSettings> {
+        self.settings.get()
+    }
 }
 
 /// The routes, for [`App::configure`]. Fails if the metrics registry holds this server's counters already.
 pub fn configure(
     registry: Registry,
-    settings: WebSettings,
+    settings: impl Into<SettingsCell>,
 ) -> Result<impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static, prometheus::Error> {
-    let http = HttpMetrics::register(&settings.metrics)?;
-    let shared = web::Data::new(Shared { registry, settings, http });
+    let settings = settings.into();
+    let http = HttpMetrics::register(&settings.get().metrics)?;
+    let shared = web::Data::new(Shared { registry, http, limits: Limits::default(), settings });
     Ok(move |config: &mut web::ServiceConfig| {
         let safe = DefaultHeaders::new()
             .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .add((header::REFERRER_POLICY, "no-referrer"));
         let api = web::scope("/api")
             .wrap(from_fn(auth::guard))
+            .wrap(from_fn(limit::hold))
+            .wrap(from_fn(cors::share))
             .configure(api::routes)
             .default_service(web::to(unknown_path));
         config.app_data(shared.clone()).service(
             web::scope("")
                 .wrap(safe)
                 .wrap(from_fn(metrics::count))
+                .wrap(from_fn(request_id::name))
                 .service(api)
                 .service(live::scope())
                 .service(readable("/metrics").route(get_or_head().to(metrics::show)))
                 .service(readable("/healthz").route(get_or_head().to(health::health)))
                 .service(readable("/readyz").route(get_or_head().to(health::ready)))
+                .configure(docs::routes)
                 .service(readable("/").route(get_or_head().to(page::built::show)))
                 .service(readable("/assets/{name}").route(get_or_head().to(page::built::asset)))
                 .service(readable("/plain").route(get_or_head().to(page::show)))
@@ -67,12 +82,12 @@ pub fn configure(
     })
 }
 
-fn readable(path: &str) -> Resource {
+pub(crate) fn readable(path: &str) -> Resource {
     resource(path, "GET, HEAD")
 }
 
 /// HEAD runs the handler too; the answer's body is left out on the wire.
-fn get_or_head() -> Route {
+pub(crate) fn get_or_head() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
@@ -84,7 +99,9 @@ async fn unknown_path() -> Result<HttpResponse, Problem> {
 /// gracefully by [`Server::handle`]. It leaves the signals to the caller.
 ///
 /// Refuses, with [`io::ErrorKind::InvalidInput`], to bind anything but loopback without tokens.
-pub fn server(registry: Registry, settings: WebSettings) -> io::Result<(Server, SocketAddr)> {
+pub fn server(registry: Registry, settings: impl Into<SettingsCell>) -> io::Result<(Server, SocketAddr)> {
+    let cell = settings.into();
+    let settings = cell.get();
     let addresses: Vec<SocketAddr> = (settings.host.as_str(), settings.port).to_socket_addrs()?.collect();
     if !settings.needs_token() && !addresses.iter().all(|address| address.ip().is_loopback()) {
         let message = format!(
@@ -95,7 +112,7 @@ pub fn server(registry: Registry, settings: WebSettings) -> io::Result<(Server, 
     }
     let workers = settings.workers.max(1);
     let stalled = settings.stalled;
-    let routes = configure(registry, settings).map_err(io::Error::other)?;
+    let routes = configure(registry, cell).map_err(io::Error::other)?;
     let server = HttpServer::new(move || App::new().configure(routes.clone()))
         .on_connect(move |connection, _| limit_stall(connection, stalled))
         .workers(workers)
@@ -121,7 +138,7 @@ fn limit_stall(connection: &dyn Any, limit: Duration) {
 /// Serves until `stop` resolves, then lets answers under way finish.
 pub async fn serve(
     registry: Registry,
-    settings: WebSettings,
+    settings: impl Into<SettingsCell>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (server, address) = server(registry, settings)?;

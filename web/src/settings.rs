@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use overdub_actors::events::EventHub;
@@ -23,6 +24,10 @@ pub struct WebSettings {
     pub auth_tokens: Vec<TokenHash>,
     /// Accepted tokens that may look and not change, hashed.
     pub read_tokens: Vec<TokenHash>,
+    /// Origins, e.g. `https://page.example`, whose pages may use `/api`; the server's own always may.
+    pub cors_origins: Vec<String>,
+    /// Requests a second that one address may make to `/api`, twice as many at once; 0: no limit.
+    pub rate_limit: u32,
     /// What listeners of `/api/events` hear.
     pub events: EventHub,
     /// How long a client may take nothing of what it is sent before its connection is cut.
@@ -40,10 +45,37 @@ impl Default for WebSettings {
             defaults: StreamDefaults::default(),
             auth_tokens: Vec::new(),
             read_tokens: Vec::new(),
+            cors_origins: Vec::new(),
+            rate_limit: 0,
             events: EventHub::default(),
             stalled: Duration::from_secs(60),
             metrics: prometheus::Registry::new(),
         }
+    }
+}
+
+/// Settings that may be replaced while the server runs. Cloning shares them.
+///
+/// Where the server listens, and what it counts in, stays as it was at the start.
+#[derive(Debug, Clone)]
+pub struct SettingsCell(Arc<RwLock<Arc<WebSettings>>>);
+
+impl SettingsCell {
+    /// The settings of now.
+    #[must_use]
+    pub fn get(&self) -> Arc<WebSettings> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Other settings from the next request on.
+    pub fn replace(&self, settings: WebSettings) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+}
+
+impl From<WebSettings> for SettingsCell {
+    fn from(settings: WebSettings) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(settings))))
     }
 }
 

@@ -3,12 +3,18 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`fields`] | one JSON object read field by field, all errors gathered |
-//! | [`urls`] | the three kinds of URL |
+//! | [`urls`] | the kinds of URL |
 //! | [`renditions`] | `renditions` and their outputs |
+//! | [`change`] | changes of a stream's settings |
+//! | [`webhook`] | webhooks |
+//! | [`describe`] | the bodies' description |
 
+pub mod change;
+pub mod describe;
 pub mod fields;
 pub mod renditions;
 pub mod urls;
+pub mod webhook;
 
 use std::ops::RangeInclusive;
 

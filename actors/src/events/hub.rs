@@ -10,9 +10,13 @@ use tokio::sync::broadcast::error::RecvError;
 use super::{Event, Happening, LogLevel, LogLine};
 use crate::requests::{BatchView, StreamView};
 use crate::settings::StreamId;
+use crate::webhooks::Notice;
 
 /// How many events a listener may be behind.
 pub const RING: usize = 4096;
+
+/// How many notices the webhooks may be behind.
+const NOTICES: usize = 1024;
 
 /// The one place that events go through. Cloning shares it.
 #[derive(Debug, Clone)]
@@ -28,6 +32,8 @@ struct Shared {
     /// How many levels somebody wants, the gravest first.
     levels: AtomicU8,
     closed: AtomicBool,
+    /// For webhooks.
+    notices: broadcast::Sender<Arc<Notice>>,
 }
 
 /// What a listener hears next.
@@ -65,6 +71,7 @@ impl EventHub {
                 wanted: Mutex::default(),
                 levels: AtomicU8::new(0),
                 closed: AtomicBool::new(false),
+                notices: broadcast::Sender::new(NOTICES),
             }),
         }
     }
@@ -119,6 +126,24 @@ impl EventHub {
         if self.wants_logs(line.level) {
             self.tell(&Happening::Log(line));
         }
+    }
+
+    /// Hears notices from now on.
+    #[must_use]
+    pub fn subscribe_notices(&self) -> broadcast::Receiver<Arc<Notice>> {
+        self.shared.notices.subscribe()
+    }
+
+    /// Whether anybody hears notices; asked before one is made.
+    #[must_use]
+    pub fn wants_notices(&self) -> bool {
+        self.shared.notices.receiver_count() > 0
+    }
+
+    /// Tells webhooks.
+    pub fn tell_notice(&self, notice: Notice) {
+        // It fails only if nobody hears it.
+        _ = self.shared.notices.send(Arc::new(notice));
     }
 
     /// Ends all listeners, and lets no other come.

@@ -14,11 +14,11 @@ use url::Host;
 /// An address that `allow_private = false` refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("address is private, and fetch.allow_private is false")]
-pub(super) struct PrivateAddress;
+pub(crate) struct PrivateAddress;
 
 /// Resolves names by the system, and leaves out private addresses where they are not allowed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Resolver {
+pub(crate) struct Resolver {
     pub allow_private: bool,
 }
 
@@ -42,7 +42,7 @@ impl Resolve for Resolver {
 }
 
 /// Refuses a literal private address: literals never reach the resolver.
-pub(super) fn check_literal(host: &Host<&str>) -> Result<(), PrivateAddress> {
+pub(crate) fn check_literal(host: &Host<&str>) -> Result<(), PrivateAddress> {
     let private = match host {
         Host::Domain(_) => false,
         Host::Ipv4(address) => is_private(IpAddr::V4(*address)),

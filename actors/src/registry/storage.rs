@@ -1,9 +1,17 @@
 //! Measuring and removing a stream's files.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 
-use crate::files::{StreamFiles, entries, folder_size};
-use crate::requests::{RequestError, StorageView};
+use crate::files::{StreamFiles, entries, folder_size, rendition_file};
+use crate::link::sniff::sniff;
+use crate::log_files::LogFiles;
+use crate::messages::AudioFormat;
+use crate::requests::{AudioTrack, GetBatchAudio, LiveResource, RequestError, StorageView};
+use crate::settings::StreamId;
+
+/// Enough of a file to know its format by.
+const HEAD_LEN: u64 = 1024;
 
 pub(super) async fn measure(files: Vec<StreamFiles>) -> Result<StorageView, RequestError> {
     let work = move || -> io::Result<StorageView> {
@@ -26,9 +34,43 @@ pub(super) async fn measure(files: Vec<StreamFiles>) -> Result<StorageView, Requ
     blocking(work).await
 }
 
+/// The file of a batch's sound, its type told from its first bytes.
+pub(super) fn batch_audio(files: &StreamFiles, wanted: &GetBatchAudio) -> io::Result<Option<LiveResource>> {
+    let name = match wanted.track {
+        AudioTrack::Original => "audio.fmp4".to_owned(),
+        AudioTrack::Processed => rendition_file("processed_audio", wanted.rendition.as_str()),
+        AudioTrack::Fitted => rendition_file("fitted_audio", wanted.rendition.as_str()),
+    };
+    let path = files.batch(wanted.batch).join(name);
+    let mut head = Vec::new();
+    match File::open(&path) {
+        Ok(file) => _ = file.take(HEAD_LEN).read_to_end(&mut head)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let content_type = match sniff(&head) {
+        Some(AudioFormat::Mp4) => "audio/mp4",
+        Some(AudioFormat::MpegTs) => "video/mp2t",
+        Some(AudioFormat::Adts) => "audio/aac",
+        Some(AudioFormat::Wav) => "audio/wav",
+        Some(AudioFormat::Mp3) => "audio/mpeg",
+        Some(AudioFormat::Ogg) => "audio/ogg",
+        Some(AudioFormat::Flac) => "audio/flac",
+        None => "application/octet-stream",
+    };
+    Ok(Some(LiveResource::File { path, content_type, patches: Vec::new() }))
+}
+
 /// Removes all files of a stream.
-pub(super) async fn purge(files: StreamFiles) -> Result<(), RequestError> {
+pub(super) async fn purge(
+    files: StreamFiles,
+    log_files: Option<LogFiles>,
+    id: StreamId,
+) -> Result<(), RequestError> {
     blocking(move || {
+        if let Some(log_files) = log_files {
+            log_files.forget(id);
+        }
         for folder in [files.originals(), files.fragments()] {
             match std::fs::remove_dir_all(folder) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -40,7 +82,7 @@ pub(super) async fn purge(files: StreamFiles) -> Result<(), RequestError> {
     .await
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, RequestError> {
     match tokio::task::spawn_blocking(work).await {

@@ -192,6 +192,7 @@ impl StreamSupervisor {
 
     fn note(&mut self, note: Note) {
         self.shown.noted(&note, clock::now());
+        self.notice_fallback(&note);
         let stream = self.stream.settings.stream_id.clone();
         let stream = stream.as_str();
         match note {

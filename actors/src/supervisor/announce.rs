@@ -1,8 +1,12 @@
 //! Telling listeners of the stream: a change of its state at once, of its figures at most once a second.
 //! While nobody listens this costs a look at one counter.
 
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
+
+use serde_json::json;
 
 use actix::{Addr, Context, Handler, Message, WeakAddr};
 
@@ -10,8 +14,9 @@ use super::StreamSupervisor;
 use super::condition::Condition;
 use crate::clock::{self, UnixMicros};
 use crate::events::EventHub;
-use crate::ledger::BatchRecord;
+use crate::ledger::{BatchRecord, Note};
 use crate::requests::StreamState;
+use crate::webhooks::{HookEvent, Notice};
 
 /// Figures are told at most this often.
 const FIGURES_INTERVAL_US: i64 = 1_000_000;
@@ -32,6 +37,9 @@ pub(super) struct Announcer {
     looked_at: UnixMicros,
     /// Whether a look at the figures is to come.
     pending: bool,
+    /// The state and the outputs that are up, as webhooks know them.
+    noticed: StreamState,
+    noticed_up: BTreeSet<Arc<str>>,
 }
 
 /// What listeners hear of at once.
@@ -53,7 +61,16 @@ impl Urgent {
 
 impl Announcer {
     pub(super) fn new(hub: EventHub) -> Self {
-        Self { hub, own: None, told: None, told_hash: 0, looked_at: UnixMicros(0), pending: false }
+        Self {
+            hub,
+            own: None,
+            told: None,
+            told_hash: 0,
+            looked_at: UnixMicros(0),
+            pending: false,
+            noticed: StreamState::Stopped,
+            noticed_up: BTreeSet::new(),
+        }
     }
 
     /// Notes where the supervisor is reached.
@@ -65,6 +82,7 @@ impl Announcer {
 impl StreamSupervisor {
     /// Tells listeners what changed. Called whenever something may have.
     pub(super) fn announce(&mut self) {
+        self.notice_changes();
         if !self.announcer.hub.has_listeners() {
             return;
         }
@@ -99,6 +117,57 @@ impl StreamSupervisor {
         if hash != self.announcer.told_hash {
             self.announcer.told_hash = hash;
             self.announcer.hub.tell_stream(&view);
+        }
+    }
+
+    /// Tells webhooks of another state, and of outputs that came up or went down.
+    fn notice_changes(&mut self) {
+        let was = std::mem::replace(&mut self.announcer.noticed, self.condition.state);
+        if was != self.condition.state {
+            let (to, reason) = (self.condition.state.name(), &self.condition.reason);
+            let data = json!({ "from": was.name(), "to": to, "reason": reason });
+            self.notice(HookEvent::StreamState, data);
+        }
+        let outputs = &self.condition.outputs;
+        let known = &self.announcer.noticed_up;
+        let up = outputs.iter().filter(|(_, output)| output.up).map(|(name, _)| name);
+        if up.clone().eq(known) {
+            return;
+        }
+        let now: BTreeSet<Arc<str>> = up.cloned().collect();
+        let before = std::mem::replace(&mut self.announcer.noticed_up, now);
+        for name in self.announcer.noticed_up.difference(&before) {
+            self.notice(HookEvent::OutputUp, json!({ "output": &**name }));
+        }
+        for name in before.difference(&self.announcer.noticed_up) {
+            let reason = self.condition.outputs.get(name).and_then(|output| output.fault.as_deref());
+            let reason = reason.or(self.condition.reason.as_deref());
+            self.notice(HookEvent::OutputDown, json!({ "output": &**name, "reason": reason }));
+        }
+    }
+
+    /// Tells webhooks of the first fallback of a row, and of its end. Called before the condition knows.
+    pub(super) fn notice_fallback(&self, note: &Note) {
+        match note {
+            Note::FellBack { batch, rendition, reason }
+                if !self.condition.fallbacks.contains_key(rendition) =>
+            {
+                let (name, message) = (reason.label(), reason.to_string());
+                let data =
+                    json!({ "rendition": &**rendition, "batch": batch, "reason": name, "message": message });
+                self.notice(HookEvent::FallbackStarted, data);
+            }
+            Note::Processed { batch, rendition } if self.condition.fallbacks.contains_key(rendition) => {
+                self.notice(HookEvent::FallbackEnded, json!({ "rendition": &**rendition, "batch": batch }));
+            }
+            _ => {}
+        }
+    }
+
+    fn notice(&self, event: HookEvent, data: serde_json::Value) {
+        if self.announcer.hub.wants_notices() {
+            let stream = self.stream.settings.stream_id.clone();
+            self.announcer.hub.tell_notice(Notice::new(event, stream, data));
         }
     }
 

@@ -155,7 +155,7 @@ impl StreamSupervisor {
         self.children.forget_address(child);
     }
 
-    fn spawn(&mut self, child: &ChildId, ctx: &mut Context<Self>) {
+    pub(super) fn spawn(&mut self, child: &ChildId, ctx: &mut Context<Self>) {
         let vitals = self.children.vitals.entry(child.clone()).or_default();
         vitals.generation += 1;
         vitals.spawned_at = Some(clock::now());

@@ -1,6 +1,7 @@
 //! Children that panic, stops that meet other things, and what is left of a run.
 
 mod announcing;
+mod changing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +44,12 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(&folder.path().join("state")).unwrap();
-        Self { events: EventHub::default(), metrics: Metrics::new(&prometheus::Registry::new()).unwrap(), store, folder }
+        Self {
+            events: EventHub::default(),
+            metrics: Metrics::new(&prometheus::Registry::new()).unwrap(),
+            store,
+            folder,
+        }
     }
 
     /// Starts a stream whose source and processor are not there.

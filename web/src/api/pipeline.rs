@@ -6,6 +6,7 @@ use overdub_actors::requests::{
 };
 use overdub_actors::settings::StreamId;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::query::Query;
 use super::{Done, body, json};
@@ -13,20 +14,22 @@ use crate::problem::Problem;
 use crate::server::Shared;
 use crate::validate::{self, FieldError};
 
-/// `POST /api/pipeline/start`
+/// Starts a stream with these settings: a new one, or one that does not run.
+#[utoipa::path(post, path = "/api/pipeline/start", tag = "plain", request_body = validate::describe::PlainStartBody, responses((status = 200, body = Done)))]
 pub(crate) async fn start(
     shared: web::Data<Shared>,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let body = body::object(&request, payload).await?;
-    let settings = validate::plain_start(body, &shared.settings.defaults).map_err(Problem::invalid)?;
+    let settings = validate::plain_start(body, &shared.settings().defaults).map_err(Problem::invalid)?;
     let id = settings.stream_id.clone();
     shared.registry.start_with_settings(StartWithSettings { settings }).await?;
     Ok(Done::answer(id, "has been started"))
 }
 
-/// `POST /api/pipeline/stop`
+/// Drains a stream and stops it; answers when it has stopped.
+#[utoipa::path(post, path = "/api/pipeline/stop", tag = "plain", request_body = validate::describe::StopBody, responses((status = 200, body = Done)))]
 pub(crate) async fn stop(
     shared: web::Data<Shared>,
     request: HttpRequest,
@@ -38,7 +41,8 @@ pub(crate) async fn stop(
     Ok(Done::answer(id, "has stopped"))
 }
 
-/// `GET /api/pipeline/status?streamId=`
+/// How far a stream's modules are.
+#[utoipa::path(get, path = "/api/pipeline/status", tag = "plain", params(("streamId" = Option<String>, Query, description = "May be left out while there is one stream")), responses((status = 200, body = PipelineStatus)))]
 pub(crate) async fn status(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let view = match Query::read(&request, &["streamId"])?.stream_id("streamId")? {
         Some(id) => shared.registry.get(GetStream { id }).await?,
@@ -59,15 +63,15 @@ fn only_one(mut streams: Vec<StreamView>) -> Result<StreamView, Problem> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct PipelineStatus {
+pub(crate) struct PipelineStatus {
     is_running: bool,
     stream_id: StreamId,
     modules: Modules,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Modules {
     stream_fetcher: StreamFetcher,
@@ -76,7 +80,7 @@ struct Modules {
     stream_publisher: StreamPublisher,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct StreamFetcher {
     is_running: bool,
@@ -85,21 +89,21 @@ struct StreamFetcher {
     current_batch_number: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct AudioProcessor {
     batches_processed: u64,
     pending_batches: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Remuxer {
     batches_remuxed: u64,
     pending_remux: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct StreamPublisher {
     is_publishing: bool,

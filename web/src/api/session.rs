@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use overdub_actors::settings::{Fallback, StartAt, redact_url};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::json;
 use super::query::Query;
@@ -11,9 +12,9 @@ use crate::problem::Problem;
 use crate::server::Shared;
 use crate::settings::StreamDefaults;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Session {
+pub(crate) struct Session {
     access: Access,
     auth_required: bool,
     version: &'static str,
@@ -21,7 +22,7 @@ struct Session {
 }
 
 /// What a stream is made with where its request does not say, without credentials.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Defaults {
     buffer_duration: f64,
@@ -59,12 +60,13 @@ fn is_plain(url: &str) -> bool {
     url.ends_with("/{streamId}") && !url.contains(['@', '?', '#'])
 }
 
-/// `GET /api/session`
+/// What the asker may do, and the settings that a new stream gets. Open to all.
+#[utoipa::path(get, path = "/api/session", tag = "service", responses((status = 200, body = Session)))]
 pub(crate) async fn show(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::read(&request, &[])?;
-    let settings = &shared.settings;
+    let settings = shared.settings();
     let session = Session {
-        access: auth::access(&request, settings),
+        access: auth::access(&request, &settings),
         auth_required: settings.needs_token(),
         version: env!("CARGO_PKG_VERSION"),
         defaults: Defaults::from(&settings.defaults),

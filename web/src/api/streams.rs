@@ -3,11 +3,12 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use overdub_actors::requests::{
-    BatchView, CreateStream, DeleteStream, ErrorView, GetBatches, GetStream, StartStream, StopStream,
-    StreamState, StreamView,
+    BatchView, CreateStream, DeleteStream, ErrorView, GetBatches, GetStream, HistoryView, StartStream,
+    StopStream, StreamState, StreamView,
 };
 use overdub_actors::settings::StreamId;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::query::Query;
 use super::{Done, body, id_in_path, json};
@@ -20,13 +21,13 @@ const DEFAULT_LIMIT: u64 = 50;
 /// Most batches in an answer.
 const MAX_LIMIT: u64 = 1000;
 
-#[derive(Debug, Serialize)]
-struct StreamList {
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StreamList {
     streams: Vec<Headline>,
 }
 
 /// A stream in the list: state and headline figures.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Headline {
     stream_id: StreamId,
@@ -43,6 +44,15 @@ struct Headline {
     fragments_published: u64,
     outputs_up: usize,
     outputs: usize,
+    /// Bits a second over the last segments; null while the source is down.
+    bitrate: Option<f64>,
+    /// How full the open batch is, 0 to 1.
+    buffer_progress: f64,
+    /// Seconds that processors have at least.
+    delay: f64,
+    last_turnaround: Option<f64>,
+    /// Of all renditions together.
+    history: HistoryView,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<ErrorView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,6 +75,11 @@ impl From<StreamView> for Headline {
             fragments_published: view.outputs.iter().map(|output| output.published).max().unwrap_or(0),
             outputs_up: view.outputs.iter().filter(|output| output.up).count(),
             outputs: view.outputs.len(),
+            bitrate: view.source.bitrate,
+            buffer_progress: progress(&view),
+            delay: view.delay,
+            last_turnaround: view.last_turnaround,
+            history: history(&view),
             stream_id: view.stream_id,
             reason: view.reason,
             since: view.since,
@@ -74,14 +89,33 @@ impl From<StreamView> for Headline {
     }
 }
 
-/// `GET /api/streams`
+fn progress(view: &StreamView) -> f64 {
+    let (full, there) = (view.source.buffer_duration, view.source.accumulated_duration);
+    if full > 0.0 { (there / full).clamp(0.0, 1.0) } else { 0.0 }
+}
+
+fn history(view: &StreamView) -> HistoryView {
+    let mut sum = HistoryView::default();
+    for own in view.renditions.iter().map(|rendition| &rendition.history) {
+        sum.bucket_seconds = own.bucket_seconds;
+        for (sum, own) in [(&mut sum.batches, &own.batches), (&mut sum.fallbacks, &own.fallbacks)] {
+            sum.resize(sum.len().max(own.len()), 0);
+            sum.iter_mut().zip(own).for_each(|(sum, own)| *sum = sum.saturating_add(*own));
+        }
+    }
+    sum
+}
+
+/// All streams with their headline figures.
+#[utoipa::path(get, path = "/api/streams", tag = "streams", responses((status = 200, body = StreamList)))]
 pub(crate) async fn list(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::read(&request, &[])?;
     let streams = shared.registry.list().await?.into_iter().map(Headline::from).collect();
     Ok(json(HttpResponse::Ok(), &StreamList { streams }))
 }
 
-/// `POST /api/streams`: 201 with the stream as `GET` shows it.
+/// Creates a stream, and starts it unless `autostart` is false. 409 on a known id.
+#[utoipa::path(post, path = "/api/streams", tag = "streams", request_body = validate::describe::NewStreamBody, responses((status = 201, body = StreamView, headers(("Location" = String, description = "Path of the stream")))))]
 pub(crate) async fn create(
     shared: web::Data<Shared>,
     request: HttpRequest,
@@ -89,7 +123,7 @@ pub(crate) async fn create(
 ) -> Result<HttpResponse, Problem> {
     let body = body::object(&request, payload).await?;
     let validate::NewStream { settings, autostart } =
-        validate::new_stream(body, &shared.settings.defaults).map_err(Problem::invalid)?;
+        validate::new_stream(body, &shared.settings().defaults).map_err(Problem::invalid)?;
     let id = settings.stream_id.clone();
     shared.registry.create(CreateStream { settings, start: autostart }).await?;
     let mut response = HttpResponse::Created();
@@ -101,7 +135,8 @@ pub(crate) async fn create(
     }
 }
 
-/// `GET /api/streams/{id}`
+/// A stream: settings, state, actors, figures.
+#[utoipa::path(get, path = "/api/streams/{id}", tag = "streams", params(("id" = String, Path, description = "The stream's id")), responses((status = 200, body = StreamView)))]
 pub(crate) async fn show(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = id_in_path(&request)?;
     Query::read(&request, &[])?;
@@ -109,12 +144,13 @@ pub(crate) async fn show(shared: web::Data<Shared>, request: HttpRequest) -> Res
 }
 
 /// The registry hides secrets already; redacting twice changes nothing, forgetting once would leak.
-fn shown(mut view: StreamView) -> StreamView {
+pub(super) fn shown(mut view: StreamView) -> StreamView {
     view.settings = view.settings.redacted();
     view
 }
 
-/// `DELETE /api/streams/{id}?purge=true`
+/// Stops a stream and forgets it.
+#[utoipa::path(delete, path = "/api/streams/{id}", tag = "streams", params(("id" = String, Path, description = "The stream's id"), ("purge" = Option<bool>, Query, description = "Remove its files too")), responses((status = 200, body = Done)))]
 pub(crate) async fn delete(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = id_in_path(&request)?;
     let purge = Query::read(&request, &["purge"])?.flag("purge")?;
@@ -129,21 +165,24 @@ pub(crate) async fn delete(shared: web::Data<Shared>, request: HttpRequest) -> R
     ))
 }
 
-/// `POST /api/streams/{id}/start`
+/// Starts a stopped, failed or ended stream.
+#[utoipa::path(post, path = "/api/streams/{id}/start", tag = "streams", params(("id" = String, Path, description = "The stream's id")), responses((status = 200, body = Done)))]
 pub(crate) async fn start(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = id_in_path(&request)?;
     shared.registry.start(StartStream { id: id.clone() }).await?;
     Ok(Done::answer(id, "has been started"))
 }
 
-/// `POST /api/streams/{id}/stop`
+/// Drains a stream and stops it; answers when it has stopped.
+#[utoipa::path(post, path = "/api/streams/{id}/stop", tag = "streams", params(("id" = String, Path, description = "The stream's id")), responses((status = 200, body = Done)))]
 pub(crate) async fn stop(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = id_in_path(&request)?;
     shared.registry.stop(StopStream { id: id.clone() }).await?;
     Ok(Done::answer(id, "has stopped"))
 }
 
-/// `POST /api/streams/{id}/restart`
+/// Stops a stream and starts it again.
+#[utoipa::path(post, path = "/api/streams/{id}/restart", tag = "streams", params(("id" = String, Path, description = "The stream's id")), responses((status = 200, body = Done)))]
 pub(crate) async fn restart(
     shared: web::Data<Shared>,
     request: HttpRequest,
@@ -159,9 +198,9 @@ pub(crate) async fn restart(
     Ok(Done::answer(id, "has been restarted"))
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct BatchList {
+pub(crate) struct BatchList {
     stream_id: StreamId,
     batches: Vec<BatchView>,
     /// What to give as `before` for the next page; absent on the last.
@@ -169,7 +208,8 @@ struct BatchList {
     next_before: Option<u64>,
 }
 
-/// `GET /api/streams/{id}/batches?limit=&before=`
+/// A stream's batches, newest first, with the times of their transitions.
+#[utoipa::path(get, path = "/api/streams/{id}/batches", tag = "streams", params(("id" = String, Path, description = "The stream's id"), ("limit" = Option<u64>, Query, minimum = 1, maximum = 1000, description = "At most this many; 50 where it is left out"), ("before" = Option<u64>, Query, description = "Only batches with a lower number")), responses((status = 200, body = BatchList)))]
 pub(crate) async fn batches(
     shared: web::Data<Shared>,
     request: HttpRequest,

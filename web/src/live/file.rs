@@ -19,18 +19,25 @@ use crate::problem::Problem;
 /// How much is read and held at a time.
 const PIECE_LEN: u64 = 128 * 1024;
 
+/// What a name stands for never changes while the stream exists. An hour outlives every playlist, and does not
+/// outlive for long a stream that was deleted and made anew under the same id.
+pub(crate) const FOR_AN_HOUR: &str = "public, max-age=3600, immutable";
+/// For whoever asked alone, who asks again whether it has changed.
+pub(crate) const FOR_THE_ASKER: &str = "private, no-cache";
+
 struct Opened {
     file: File,
     len: u64,
     etag: String,
 }
 
-/// Answers `request` with the file at `path`, `patches` applied.
-pub(super) async fn answer(
+/// Answers `request` with the file at `path`, `patches` applied, to be kept by caches as `caching` says.
+pub(crate) async fn answer(
     request: &HttpRequest,
     path: PathBuf,
     content_type: &'static str,
     patches: Vec<Patch>,
+    caching: &'static str,
 ) -> Result<HttpResponse, Problem> {
     let patches: Arc<[Patch]> = patches.into();
     let Opened { file, len: total, etag } = open_off_thread(path, patches.clone()).await?;
@@ -40,9 +47,7 @@ pub(super) async fn answer(
         .insert_header((header::CONTENT_TYPE, content_type))
         .insert_header((header::ACCEPT_RANGES, "bytes"))
         .insert_header((header::ETAG, etag.as_str()))
-        // What a name stands for never changes while the stream exists. An hour outlives every playlist, and
-        // does not outlive for long a stream that was deleted and made anew under the same id.
-        .insert_header((header::CACHE_CONTROL, "public, max-age=3600, immutable"));
+        .insert_header((header::CACHE_CONTROL, caching));
     if header_lists(request, header::IF_NONE_MATCH, &etag) {
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }

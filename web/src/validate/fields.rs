@@ -15,7 +15,7 @@ const MAX_ERRORS: usize = 32;
 const SHOWN_CHARS: usize = 64;
 
 /// What is wrong with one field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldError {
     /// The field, e.g. `renditions[1].name`.
@@ -81,6 +81,12 @@ impl Fields {
         if self.errors.iter().all(|error| error.field != path) {
             self.error(field, format!("{path} is missing; give {what}"), Some(allowed.to_owned()));
         }
+    }
+
+    /// Whether the field is there and has not been taken.
+    #[must_use]
+    pub fn has(&self, field: &str) -> bool {
+        self.map.contains_key(field)
     }
 
     /// The field's value as it came; `None` when absent.

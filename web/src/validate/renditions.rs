@@ -94,7 +94,7 @@ fn name(fields: &mut Fields) -> String {
 }
 
 /// RFC 5646 2.1, loosely: subtags of letters and digits, the first of 2 to 8 letters.
-fn language(fields: &mut Fields, value: Value) -> Option<String> {
+pub(super) fn language(fields: &mut Fields, value: Value) -> Option<String> {
     let tag = fields.as_text("language", value)?;
     let mut subtags = tag.split('-');
     let primary_ok = subtags.next().is_some_and(|first| {
@@ -110,7 +110,7 @@ fn language(fields: &mut Fields, value: Value) -> Option<String> {
     None
 }
 
-fn outputs(fields: &mut Fields, list: Value, id: &StreamId) -> Vec<OutputSettings> {
+pub(super) fn outputs(fields: &mut Fields, list: Value, id: &StreamId) -> Vec<OutputSettings> {
     let Some(items) = objects(fields, "outputs", list, 0, MAX_OUTPUTS) else {
         return Vec::new();
     };
@@ -134,7 +134,7 @@ fn outputs(fields: &mut Fields, list: Value, id: &StreamId) -> Vec<OutputSetting
 }
 
 /// `value` of `field` as `least` to `most` objects.
-fn objects(
+pub(super) fn objects(
     fields: &mut Fields,
     field: &str,
     value: Value,

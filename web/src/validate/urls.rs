@@ -1,4 +1,4 @@
-//! The three kinds of URL that a stream has: source, processor, RTMP.
+//! The kinds of URL: source, processor and RTMP of a stream, and a webhook's.
 
 use std::fmt;
 
@@ -11,6 +11,8 @@ pub const MAX_URL_LEN: usize = 4096;
 pub const SOURCE_FORM: &str = "http:// or https:// URL with a host, at most 4096 bytes";
 /// What a processor URL looks like.
 pub const PROCESSOR_FORM: &str = "ws://, wss://, http:// or https:// URL with a host, at most 4096 bytes";
+/// What a webhook's URL looks like.
+pub const WEBHOOK_FORM: &str = SOURCE_FORM;
 /// What an RTMP URL looks like.
 pub const RTMP_FORM: &str =
     "rtmp:// or rtmps:// URL with host, application and stream key, at most 4096 bytes";
@@ -32,6 +34,12 @@ impl fmt::Display for WrongUrl {
 /// Checks the URL of a live HLS playlist.
 pub fn source(text: &str) -> Result<String, WrongUrl> {
     with_host(text, &["http", "https"], SOURCE_FORM)?;
+    Ok(text.to_owned())
+}
+
+/// Checks the URL of a webhook.
+pub fn webhook(text: &str) -> Result<String, WrongUrl> {
+    with_host(text, &["http", "https"], WEBHOOK_FORM)?;
     Ok(text.to_owned())
 }
 

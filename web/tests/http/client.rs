@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use overdub_web::{Deadlines, Registry, WebSettings};
+use overdub_web::{Deadlines, Registry, SettingsCell, WebSettings};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -73,9 +73,18 @@ impl Service {
     }
 
     fn launch(settings: WebSettings, deadlines: Deadlines) -> Self {
+        let settings = WebSettings { port: 0, workers: 1, ..settings };
+        Self::run(settings.into(), deadlines)
+    }
+
+    /// One whose settings the test can change.
+    pub fn of(settings: SettingsCell) -> Self {
+        Self::run(settings, Deadlines::default())
+    }
+
+    fn run(settings: SettingsCell, deadlines: Deadlines) -> Self {
         let (fake, addr) = FakeRegistry::start();
         let registry = Registry::new(&addr).with_deadlines(deadlines);
-        let settings = WebSettings { port: 0, workers: 1, ..settings };
         let (server, address) = overdub_web::server(registry, settings).unwrap();
         let handle = server.handle();
         actix_rt::spawn(server);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use actix::{Actor, Addr, Context, Handler, ResponseFuture};
 use overdub_actors::requests::*;
-use overdub_actors::settings::{StreamId, StreamSettings};
+use overdub_actors::settings::{Difference, StreamId, StreamSettings, differences};
 
 /// How the fake behaves as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,6 +27,8 @@ pub struct State {
     /// Settings as they came, secrets included.
     pub settings: BTreeMap<StreamId, StreamSettings>,
     pub batches: Vec<BatchView>,
+    pub logs: Vec<LogEntry>,
+    pub webhooks: Vec<WebhookView>,
     pub live: BTreeMap<String, LiveResource>,
     /// Names of the messages that came, with what matters of them.
     pub asked: Vec<String>,
@@ -222,6 +224,58 @@ handle!(GetLive -> Option<LiveResource>, |m: &GetLive| format!("live {} {}", m.i
     state.find(&m.id)?;
     Ok(state.live.get(&m.path).cloned())
 });
+
+handle!(ChangeStream -> Vec<Difference>, |m: &ChangeStream| format!("change {}", m.id), |state: &mut State, m: ChangeStream| {
+    let running = state.find(&m.id)?.state.is_active();
+    let old = state.settings.get(&m.id).cloned().unwrap_or_else(|| settings(m.id.as_str()));
+    let new = m.change.applied(&old).map_err(RequestError::Impossible)?;
+    let found = differences(&old, &new);
+    let fields: Vec<String> = found.iter().filter(|d| !d.live).map(|d| d.field.clone()).collect();
+    if running && !fields.is_empty() {
+        return Err(RequestError::NeedsRestart { id: m.id, fields });
+    }
+    state.find(&m.id)?.settings = new.clone();
+    state.settings.insert(m.id, new);
+    Ok(found)
+});
+handle!(GetLogs -> Vec<LogEntry>, |m: &GetLogs| format!("logs {} {} {}", m.id, m.level.name(), m.limit), |state: &mut State, m: GetLogs| {
+    state.find(&m.id)?;
+    Ok(state.logs.clone())
+});
+handle!(GetBatchAudio -> Option<LiveResource>, |m: &GetBatchAudio| format!("audio {} {} {:?} {}", m.id, m.batch, m.track, m.rendition), |state: &mut State, m: GetBatchAudio| {
+    state.find(&m.id)?;
+    Ok(state.live.get(&format!("audio-{}", m.batch)).cloned())
+});
+handle!(AddWebhook -> WebhookView, |m: &AddWebhook| format!("add-webhook {}", m.events.len()), |state: &mut State, m: AddWebhook| {
+    let view = webhook(m);
+    state.webhooks.push(view.clone());
+    Ok(view)
+});
+handle!(ListWebhooks -> Vec<WebhookView>, |_: &ListWebhooks| "webhooks".to_owned(), |state: &mut State, _: ListWebhooks| Ok(state.webhooks.clone()));
+handle!(RemoveWebhook -> (), |m: &RemoveWebhook| format!("remove-webhook {}", m.id), |state: &mut State, m: RemoveWebhook| {
+    let before = state.webhooks.len();
+    state.webhooks.retain(|webhook| webhook.id != m.id);
+    if state.webhooks.len() == before { Err(RequestError::UnknownWebhook(m.id)) } else { Ok(()) }
+});
+handle!(TestWebhook -> WebhookTest, |m: &TestWebhook| format!("test-webhook {}", m.id), |_: &mut State, _: TestWebhook| {
+    Ok(WebhookTest { delivered: false, status: Some(500), error: Some("answered 500".to_owned()) })
+});
+
+fn webhook(wanted: AddWebhook) -> WebhookView {
+    WebhookView {
+        id: "0123456789abcdef".to_owned(),
+        url: "https://hooks.example/***".to_owned(),
+        has_secret: wanted.secret.is_some(),
+        events: wanted.events,
+        stream_id: wanted.stream_id,
+        created_at: "2026-01-31T12:00:00.000Z".to_owned(),
+        pending: 0,
+        delivered: 0,
+        failed: 0,
+        dropped: 0,
+        last_attempt: None,
+    }
+}
 
 impl Handler<ListStreams> for FakeRegistry {
     type Result = ResponseFuture<Vec<StreamView>>;

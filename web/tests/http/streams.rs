@@ -115,7 +115,7 @@ async fn unknown_paths_and_methods_are_told_apart() {
         ("GET", "/api/pipeline/start", "POST"),
         ("POST", "/api/pipeline/status", "GET"),
         ("PUT", "/api/streams", "GET, POST"),
-        ("PATCH", "/api/streams/a", "GET, DELETE"),
+        ("PUT", "/api/streams/a", "GET, PATCH, DELETE"),
         ("GET", "/api/streams/a/start", "POST"),
         ("POST", "/live/a/index.m3u8", "GET, HEAD, OPTIONS"),
         ("DELETE", "/metrics", "GET, HEAD"),

@@ -8,6 +8,7 @@
 //! | [`restart`] | after `kill -9` nothing is repeated and nothing missing |
 //! | [`several`] | streams side by side; a running id is refused |
 //! | [`bad_input`] | what is wrong outside is named, survived and healed |
+//! | [`page`] | a newcomer makes, watches and stops a stream in a browser |
 //! | [`losses`] | a source or an RTMP server that goes away and comes back |
 //! | [`stopping`] | stopping drains |
 
@@ -21,6 +22,7 @@ mod bad_input;
 mod exactness;
 mod kit_proof;
 mod losses;
+mod page;
 mod restart;
 mod several;
 mod stopping;

@@ -53,6 +53,11 @@ impl EchoProcessor {
         format!("ws://127.0.0.1:{}", self.port)
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Kills it, as a crash would.
     pub async fn kill(mut self) {
         self.process.kill().await;

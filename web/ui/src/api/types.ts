@@ -53,6 +53,11 @@ export interface Source {
   /** Bits a second over the newest segments. */
   bitrate?: number | null;
   bufferDuration?: number;
+  /** What was taken of a source that offers several, and why. */
+  variant?: string;
+  audio?: string;
+  /** Tracks of the newest batch. */
+  media?: string;
 }
 
 /** Counts of the last hour, oldest bucket first. */

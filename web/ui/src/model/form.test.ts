@@ -61,6 +61,24 @@ test("the request bears numbers, outputs and no empty language", () => {
   expect(JSON.stringify(requestBody(form))).not.toContain("language");
 });
 
+test("what is said of the source is sent only where it is no default", () => {
+  expect(Object.keys(requestBody(filled()))).not.toContain("variant");
+  const form = {
+    ...filled(),
+    variant: "lowest",
+    audioLanguage: "de",
+    sourceHeaders: "Referer: http://a/\n X-Key:  7 \n",
+  };
+  expect(check(form)).toEqual({});
+  expect(requestBody(form)).toMatchObject({
+    variant: "lowest",
+    audioLanguage: "de",
+    sourceHeaders: { Referer: "http://a/", "X-Key": "7" },
+  });
+  const wrong = { ...filled(), audioLanguage: "d", sourceHeaders: "no header" };
+  expect(Object.keys(check(wrong))).toEqual(["audioLanguage", "sourceHeaders"]);
+});
+
 test("the API's errors stand at their fields, those of unknown fields at the form", () => {
   const errors = [
     { field: "delay", message: "too long" },

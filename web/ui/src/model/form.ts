@@ -14,6 +14,11 @@ export interface RenditionForm {
 export interface StreamForm {
   streamId: string;
   sourceUrl: string;
+  /** `highest` or `lowest` of what a multivariant playlist offers. */
+  variant: string;
+  audioLanguage: string;
+  /** One `Name: value` a line. */
+  sourceHeaders: string;
   bufferDuration: string;
   delay: string;
   maxConcurrentBatches: string;
@@ -41,6 +46,9 @@ export function emptyForm(defaults: Session["defaults"]): StreamForm {
   return {
     streamId: "",
     sourceUrl: "",
+    variant: "highest",
+    audioLanguage: "",
+    sourceHeaders: "",
     bufferDuration: String(defaults?.bufferDuration ?? 30),
     delay: String(defaults?.delay ?? 10),
     maxConcurrentBatches: String(defaults?.maxConcurrentBatches ?? 3),
@@ -83,6 +91,17 @@ export function numberError(text: string, least: number, most: number, whole = f
   return fits ? undefined : `Must be ${whole ? "a whole number" : "a number"} from ${least} to ${most}`;
 }
 
+const HEADER = /^([!#$%&'*+.^_`|~\w-]+):\s*(\S.*)$/;
+
+const headerLines = (text: string): string[] =>
+  text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean);
+
+export const headersError = (text: string): string | undefined =>
+  headerLines(text).every((line) => HEADER.test(line)) ? undefined : "One header a line: Name: value";
+
 export const urlLines = (text: string): string[] => text.split(/\s+/).filter(Boolean);
 
 /** What is wrong, by the API's names of the fields; empty when nothing is. */
@@ -96,6 +115,9 @@ export function check(form: StreamForm): Errors {
     ID.test(form.streamId) ? undefined : "1 to 64 letters, digits, - and _, the first a letter or digit",
   );
   note("sourceUrl", sourceError(form.sourceUrl));
+  const tagFits = form.audioLanguage === "" || LANGUAGE.test(form.audioLanguage);
+  note("audioLanguage", tagFits ? undefined : "A language tag such as de, pt-BR or zh-Hant");
+  note("sourceHeaders", headersError(form.sourceHeaders));
   note("bufferDuration", numberError(form.bufferDuration, 2, 120));
   note("delay", numberError(form.delay, 1, 300));
   note("maxConcurrentBatches", numberError(form.maxConcurrentBatches, 1, 64, true));
@@ -122,11 +144,25 @@ export function check(form: StreamForm): Errors {
   return errors;
 }
 
+/** Only what differs from what the service does by itself. */
+function sourceOptions(form: StreamForm): Record<string, unknown> {
+  const headers = headerLines(form.sourceHeaders).flatMap((line) => {
+    const [, name, value] = HEADER.exec(line) ?? [];
+    return name === undefined || value === undefined ? [] : [[name, value]];
+  });
+  return {
+    ...(form.variant === "highest" ? {} : { variant: form.variant }),
+    ...(form.audioLanguage === "" ? {} : { audioLanguage: form.audioLanguage }),
+    ...(headers.length === 0 ? {} : { sourceHeaders: Object.fromEntries(headers) }),
+  };
+}
+
 /** The body of `POST /api/streams`. */
 export function requestBody(form: StreamForm): Record<string, unknown> {
   return {
     streamId: form.streamId,
     sourceUrl: form.sourceUrl,
+    ...sourceOptions(form),
     bufferDuration: Number(form.bufferDuration),
     delay: Number(form.delay),
     maxConcurrentBatches: Number(form.maxConcurrentBatches),

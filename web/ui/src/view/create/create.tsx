@@ -20,6 +20,7 @@ import { tell } from "../../parts/toast";
 import { go, streamLink } from "../../route";
 import { fleet, learn, session } from "../../state";
 import { RenditionFields } from "./rendition";
+import { SOURCE_FIELDS, SourceFields } from "./source";
 
 const STARTS = [
   { value: "live", text: "At the live edge" },
@@ -120,6 +121,10 @@ function Form() {
           error={error("streamId")}
           mono
         />
+        <details open={SOURCE_FIELDS.some((field) => error(field) !== undefined)}>
+          <summary>Several qualities or languages, or headers</summary>
+          <SourceFields form={form} error={error} leave={leave} onChange={change} />
+        </details>
       </section>
       {form.renditions.map((rendition, index) => (
         <RenditionFields

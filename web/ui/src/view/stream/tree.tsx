@@ -11,6 +11,8 @@ interface Node {
   actor: Actor;
   title: string;
   target: string;
+  /** What else there is to know, a line each. */
+  more: string[];
   note: string;
   tone: Tone;
 }
@@ -82,6 +84,11 @@ function NodeItem({ node }: { node: Node }) {
             {node.target}
           </span>
         )}
+        {node.more.map((line) => (
+          <span key={line} class="node-more">
+            {line}
+          </span>
+        ))}
         {actor.lastFault !== undefined && (
           <span class="node-fault">
             {actor.lastFault.message} <Since at={actor.lastFault.at} />
@@ -103,10 +110,17 @@ function describe(actor: Actor, stream: Stream, active: boolean): Node {
   const [kind = "", ...rest] = actor.name.split("/");
   const settings = stream.settings.renditions.find((one) => one.name === rest[0]);
   const rendition = stream.renditions.find((one) => one.name === rest[0]);
-  const make = (title: string, tone: Tone, note: string, target = ""): Node => ({
+  const make = (
+    title: string,
+    tone: Tone,
+    note: string,
+    target = "",
+    ...more: (string | undefined)[]
+  ): Node => ({
     actor,
     title,
     target,
+    more: more.filter((line) => line !== undefined),
     note: !active ? "not running" : actor.running ? note : "is being replaced",
     tone: !active ? "idle" : actor.running ? tone : "warn",
   });
@@ -121,10 +135,12 @@ function describe(actor: Actor, stream: Stream, active: boolean): Node {
         source.up ? "good" : stream.state === "starting" ? "busy" : "bad",
         note,
         stream.settings.sourceUrl,
+        source.variant,
+        source.audio,
       );
     }
     case "demuxer":
-      return make("Demuxer", "good", "runs");
+      return make("Demuxer", "good", "runs", "", stream.source.media);
     case "processor-link": {
       const pending = rendition && rendition.pending > 0 ? `, ${rendition.pending} pending` : "";
       const note = rendition?.connected ? `connected${pending}` : "not connected";

@@ -13,7 +13,7 @@ NPM := $(shell command -v npm)
 # Dependencies are those of the committed Cargo.lock.
 LOCKED := --locked
 
-.PHONY: help build demo page lint fmt clippy deny page-lint test page-test chaos check fixtures setup-media setup-peers setup-schemathesis setup-deny
+.PHONY: help build demo page lint fmt clippy deny page-lint test page-test chaos fuzz check fixtures setup-media setup-peers setup-schemathesis setup-deny
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -78,12 +78,17 @@ test: setup-media setup-peers setup-schemathesis page page-test ## all tests, en
 chaos: setup-media setup-peers ## faults as long as the promises speak of; a table of what was promised and measured
 	@rm -rf target/chaos target/chaos.md; failed=0; \
 	if $(CARGO) nextest --version >/dev/null 2>&1; then \
-	    OVERDUB_CHAOS=long $(CARGO) nextest run $(LOCKED) --profile chaos -p overdub --test chaos --run-ignored all || failed=1; \
+	    OVERDUB_CHAOS=long $(CARGO) nextest run $(LOCKED) --profile chaos --workspace --test chaos --no-fail-fast || failed=1; \
 	else \
-	    OVERDUB_CHAOS=long $(CARGO) test $(LOCKED) -p overdub --test chaos -- --include-ignored --test-threads=2 || failed=1; \
+	    OVERDUB_CHAOS=long $(CARGO) test $(LOCKED) --workspace --test chaos -- --test-threads=2 || failed=1; \
 	fi; \
 	{ echo '| fault | promised | measured | verdict |'; echo '| --- | --- | --- | --- |'; cat target/chaos/*.row; } | tee target/chaos.md; \
+	OVERDUB_SIM_HOURS=250 $(CARGO) test $(LOCKED) --workspace --lib -- --nocapture hours::for_thousands || failed=1; \
 	exit $$failed
+
+fuzz: ## each fuzz target for FUZZ_SECONDS (600); needs nightly and cargo-fuzz
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz, and rustup toolchain install nightly" >&2; exit 1; }
+	fuzz/run.sh
 
 fixtures: ## makes fixtures/ again (other bytes with another ffmpeg)
 	fixtures/make.sh

@@ -68,6 +68,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
         max_concurrent_batches: 3,
         hls_output: true,
         start: settings.fetch.start,
+        source: overdub_actors::settings::SourceOptions::default(),
         renditions: vec![RenditionSettings {
             name: "main".to_owned(),
             language: None,

@@ -1,6 +1,9 @@
 //! The demuxer: a batch's segments to `video.fmp4` and `audio.fmp4`.
 
+mod events;
+mod feed;
 mod job;
+mod transcode;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 

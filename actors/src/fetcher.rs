@@ -9,9 +9,11 @@
 //! | `http` | requests with every limit that a hostile server needs |
 //! | `watched` | sockets that note their end |
 //! | `source` | from the configured URL to a media playlist |
+//! | `select` | which variant and which audio of a multivariant playlist (pure) |
 //! | `decrypt` | AES-128 |
 //! | `file` | a segment's file: temporary until it is whole |
 //! | `download` | one try at one segment |
+//! | `companion` | the audio's own playlist beside the video's |
 //! | `work` | the loop that drives them |
 //!
 //! The actor itself only owns the loop: it begins when the actor starts, and ends with its context.
@@ -25,10 +27,11 @@ use actix::{Actor, AsyncContext, Context, fut};
 use url::Url;
 
 use crate::messages::Reporter;
-use crate::settings::{StartAt, StreamId, redact_url};
+use crate::settings::{SourceOptions, StartAt, StreamId, redact_url};
 use crate::space::Space;
 
 mod address;
+mod companion;
 mod decrypt;
 mod download;
 mod file;
@@ -36,6 +39,7 @@ mod health;
 mod http;
 mod pace;
 mod plan;
+mod select;
 mod source;
 mod watched;
 mod work;
@@ -49,6 +53,8 @@ pub struct FetcherConfig {
     pub stream_id: StreamId,
     /// `http` or `https` URL of a media or multivariant playlist; may hold credentials.
     pub source_url: Url,
+    /// Which variant and audio to take, and what to say to the server; may hold secrets.
+    pub options: SourceOptions,
     /// Where segments go: `original_stream/{streamId}`. Made when it is missing.
     pub directory: PathBuf,
     /// Where an earlier run stopped; none for a stream's first start.

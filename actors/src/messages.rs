@@ -124,6 +124,30 @@ pub struct StoredSegment {
     /// Microseconds of media that the source listed after it at that moment and that were still to be fetched.
     #[serde(default)]
     pub backlog_us: i64,
+    /// Values of EXT-X-DATERANGE tags that begin within it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub date_ranges: Vec<String>,
+    /// Segments of the audio's own playlist that overlap it; none where sound travels beside the pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio: Option<Vec<StoredAudio>>,
+}
+
+/// One segment of the audio's own playlist, stored on disk. A segment of video owns the files that it lists: where
+/// audio overlaps two, both have a name of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredAudio {
+    /// The audio playlist's media sequence number.
+    pub media_sequence: u64,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+impl StoredSegment {
+    /// All its files.
+    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.path).chain(self.audio.iter().flatten().map(|audio| &audio.path))
+    }
 }
 
 /// Events of the fetcher.
@@ -133,6 +157,18 @@ pub enum FetcherEvent {
     PlaylistRead {
         /// EXT-X-TARGETDURATION in seconds.
         target_duration_s: u32,
+    },
+    /// A choice was made of a multivariant playlist.
+    VariantChosen {
+        /// Which variant, and why.
+        variant: String,
+        /// Which audio, and why; none where the variant has no audio renditions.
+        audio: Option<String>,
+    },
+    /// The audio's own playlist delivers, or does not; the pictures go on meanwhile. Sent when that changes.
+    AudioChanged {
+        /// What is in the way, without secrets.
+        trouble: Option<String>,
     },
     /// A segment lies on disk, complete.
     SegmentStored(StoredSegment),
@@ -222,6 +258,9 @@ pub struct BatchMedia {
     pub audio: Option<AudioMedia>,
     /// EXT-X-PROGRAM-DATE-TIME of the first segment.
     pub program_date_time: Option<UnixMicros>,
+    /// Values of the EXT-X-DATERANGE tags that begin within it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub date_ranges: Vec<String>,
 }
 
 impl BatchMedia {

@@ -56,8 +56,9 @@ pub struct StreamRegistry {
     next_arbiter: usize,
     shutting_down: bool,
     restored: bool,
-    /// The stream whose storage was measured last.
+    /// The stream whose storage was measured last, and whether a measurement is under way.
     measured: Option<StreamId>,
+    measuring: bool,
 }
 
 struct Entry {
@@ -93,6 +94,7 @@ impl StreamRegistry {
             shutting_down: false,
             restored: false,
             measured: None,
+            measuring: false,
         }
     }
 
@@ -250,10 +252,6 @@ impl Actor for StreamRegistry {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
         self.tree.space.measure();
-        ctx.run_interval(SPACE_INTERVAL, |this, _| {
-            let space = this.tree.space.clone();
-            tokio::task::spawn_blocking(move || space.measure());
-        });
         self.begin_to_count(ctx);
         let webhooks = Webhooks::new(self.store.clone(), self.events.clone(), self.tree.allow_private);
         self.webhooks = Some(webhooks.start());

@@ -3,7 +3,7 @@
 mod border;
 mod convert;
 mod extend;
-mod ffmpeg;
+pub(crate) mod ffmpeg;
 mod fit;
 mod output;
 mod pcm;

@@ -311,6 +311,15 @@ pub struct ErrorView {
 pub struct SourceView {
     /// Whether the last attempt to reach it succeeded.
     pub up: bool,
+    /// Which variant of a multivariant playlist was taken, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// Which of its audio renditions was taken, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio: Option<String>,
+    /// Tracks of the newest batch, and what there is to process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media: Option<String>,
     /// Segments stored since the stream was created.
     pub segments: u64,
     /// Their bytes.

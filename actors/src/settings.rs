@@ -13,6 +13,10 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 pub use change::{Difference, ImpossibleChange, RenditionChange, SettingsChange, differences};
 
+mod source;
+
+pub use source::{SourceOptions, VariantChoice, VariantEnd, VariantLimits};
+
 /// Name of the rendition that the plain API's one processor and one RTMP URL make.
 pub const MAIN_RENDITION: &str = "main";
 
@@ -160,6 +164,9 @@ pub struct StreamSettings {
     pub hls_output: bool,
     /// Where the first segment is taken from.
     pub start: StartAt,
+    /// What to take of the source, and what to say to its server.
+    #[serde(flatten)]
+    pub source: SourceOptions,
     /// The output audio tracks, at least one; the first is heard by default.
     pub renditions: Vec<RenditionSettings>,
 }
@@ -170,6 +177,7 @@ impl StreamSettings {
     pub fn redacted(&self) -> Self {
         let mut shown = self.clone();
         shown.source_url = redact_url(&shown.source_url);
+        shown.source = shown.source.redacted();
         for rendition in &mut shown.renditions {
             rendition.audio_processor_url = redact_url(&rendition.audio_processor_url);
             for OutputSettings::Rtmp { url } in &mut rendition.outputs {

@@ -8,6 +8,7 @@
 //! | `acting` | the ledger's actions, as commands to children |
 //! | `lifecycle` | start, stop, end, failure and retry |
 //! | `queries` | what the registry asks, and cleaning |
+//! | `media` | what a source's media is, in words |
 //! | `condition` | the stream's state and why |
 //! | `shown` | what is measured for those who look |
 //! | `announce` | telling listeners |
@@ -23,6 +24,7 @@ mod children;
 mod condition;
 mod figures;
 mod lifecycle;
+mod media;
 mod queries;
 mod reports;
 mod shown;

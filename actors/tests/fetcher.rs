@@ -9,6 +9,12 @@ use overdub_actors::fetcher::{FetchLimits, FetcherConfig, ResumeAt};
 use overdub_actors::messages::FetcherEvent;
 use tokio::io::AsyncWriteExt;
 
+#[path = "fetcher/choices.rs"]
+mod choices;
+#[path = "fetcher/formats.rs"]
+mod formats;
+#[path = "fetcher/renditions.rs"]
+mod renditions;
 #[path = "fetcher/run.rs"]
 mod run;
 #[path = "fetcher/server.rs"]
@@ -295,7 +301,9 @@ async fn gaps_and_what_is_not_supported_are_lost_without_a_request() {
         "/live.m3u8",
         "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n#EXT-X-GAP\na0.ts\n\
          #EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"k\"\n#EXTINF:1,\na1.ts\n\
-         #EXT-X-KEY:METHOD=NONE\n#EXTINF:1,\na2.ts\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:1,\na3.ts\n#EXT-X-ENDLIST\n",
+         #EXT-X-KEY:METHOD=NONE\n#EXTINF:1,\na2.ts\n\
+         #EXT-X-KEY:METHOD=AES-128,URI=\"k\",KEYFORMAT=\"com.apple.streamingkeydelivery\"\n#EXTINF:1,\na3.ts\n\
+         #EXT-X-ENDLIST\n",
     );
     let mut run = Run::of(config(&server.url("/live.m3u8")));
     run.ended().await;
@@ -320,12 +328,12 @@ async fn gaps_and_what_is_not_supported_are_lost_without_a_request() {
             "lost 1: segments encrypted by METHOD=SAMPLE-AES are not supported",
             "stored 2",
             "SourceRecovered",
-            "failed: fMP4 segments (EXT-X-MAP) are not supported yet",
-            "lost 3: fMP4 segments (EXT-X-MAP) are not supported yet",
+            "failed: segments with keys of KEYFORMAT=com.apple.streamingkeydelivery are not supported",
+            "lost 3: segments with keys of KEYFORMAT=com.apple.streamingkeydelivery are not supported",
             "SourceEnded",
         ]
     );
-    for path in ["/a0.ts", "/a1.ts", "/a3.ts"] {
+    for path in ["/a0.ts", "/a1.ts", "/a3.ts", "/k"] {
         assert!(server.requests(path).is_empty());
     }
 }

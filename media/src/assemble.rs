@@ -2,37 +2,61 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`streams`] | a program's H.264 and AAC out of the transport stream |
+//! | [`input`] | a segment, and which of its tracks to take |
+//! | [`source`] | one source's segments, of any container, to access units |
+//! | [`streams`], [`content`] | a program's video and audio out of a transport stream; stream types that lie |
+//! | [`fmp4`], [`packed`] | the same out of fragmented MP4 and packed audio |
+//! | [`beside`] | audio from a playlist of its own: what of it is the batch's |
+//! | [`unit`] | what sources give |
 //! | [`untimed`] | times for pictures that the source gave none |
 //! | [`clock`] | the source's 33-bit clock to the output timeline: wraps, epochs, jumps |
 //! | [`video`] | decode times that increase, durations |
 //! | [`audio`] | positions in samples, holes, overlaps |
 //! | [`cutter`] | cuts |
 //! | [`carry`] | what one batch leaves to the next |
+//! | [`mod@probe`] | what a segment is, before a batch is made of it |
+//! | [`mod@error`] | why a batch cannot be assembled |
 //!
 //! The same carry and the same segments give the same output, so a batch can be done again after a crash.
 
 pub mod audio;
+pub mod beside;
 pub mod carry;
 pub mod clock;
+pub mod content;
 pub mod cutter;
+pub mod error;
+pub mod fmp4;
+pub mod input;
+pub mod packed;
+pub mod probe;
+pub mod source;
 pub mod streams;
+pub mod unit;
 pub mod untimed;
 pub mod video;
 
 use bytes::Bytes;
 
 use crate::counters::Counters;
-use crate::h264::AccessUnit;
+use crate::foreign::{ForeignCarry, Stretch};
+use crate::nal::AccessUnit;
 use crate::sample::{AudioConfig, AudioSample, VideoConfig, VideoSample};
-use crate::ts::Demuxer;
+use crate::ts::Codec;
 
 pub use carry::Carry;
+pub use error::AssembleError;
+pub use input::{Input, Take};
+pub use probe::{Probe, ProbedAudio, probe};
+pub use unit::{Event, EventKind};
 
 use audio::AudioTrack;
+use beside::Beside;
+use carry::AdtsRest;
 use clock::{Clock, Item, Placed};
 use cutter::Cutter;
-use streams::{Streams, Unit};
+use source::Source;
+use unit::{RawEvent, Unit};
 use untimed::{TimedPicture, Untimed};
 use video::VideoTrack;
 
@@ -41,63 +65,6 @@ const DEAD_AUDIO_90K: i64 = 3 * 90_000;
 
 /// The same for audio of which the batch has nothing at all: 1 s.
 const ABSENT_AUDIO_90K: i64 = 90_000;
-
-/// Why a batch cannot be assembled. Segments count from 0 within the batch.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AssembleError {
-    /// No transport stream packet in it.
-    #[error("segment {segment} of the batch is no MPEG-TS: {len} bytes that start with {first_bytes}")]
-    NotTransportStream {
-        /// Which segment.
-        segment: u32,
-        /// Its length in bytes.
-        len: usize,
-        /// Its first bytes as hex digits and as text.
-        first_bytes: String,
-    },
-    /// The program's video or audio is of a codec that is not handled.
-    #[error(
-        "segment {segment} of the batch: {codec} (stream_type {stream_type:#04x}, PID {pid:#x}) is not supported"
-    )]
-    UnsupportedCodec {
-        /// Which segment.
-        segment: u32,
-        /// The codec's name.
-        codec: &'static str,
-        /// stream_type of the PMT.
-        stream_type: u8,
-        /// elementary_PID of the PMT.
-        pid: u16,
-    },
-    /// AAC of a kind that is not handled.
-    #[error("segment {segment} of the batch: {cause}")]
-    UnsupportedAac {
-        /// Which segment.
-        segment: u32,
-        /// Which kind.
-        cause: crate::aac::UnsupportedAac,
-    },
-    /// Packets, but no program with H.264 or AAC.
-    #[error("no program with H.264 or AAC in {segments} segments of {packets} packets ({tolerated})")]
-    NoProgram {
-        /// Segments of the batch.
-        segments: u32,
-        /// Packets in them.
-        packets: u64,
-        /// What was tolerated.
-        tolerated: String,
-    },
-    /// A program, but not one usable access unit.
-    #[error("no usable picture and no audio in {segments} segments of {packets} packets ({tolerated})")]
-    NoMedia {
-        /// Segments of the batch.
-        segments: u32,
-        /// Packets in them.
-        packets: u64,
-        /// What was tolerated.
-        tolerated: String,
-    },
-}
 
 /// One stretch of media.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -120,6 +87,11 @@ pub struct Assembled {
     pub video: Option<VideoConfig>,
     /// Configuration of the batch's audio, if it has any.
     pub audio: Option<AudioConfig>,
+    /// Events since the last [`Assembler::take_events`].
+    pub events: Vec<Event>,
+    /// The configuration of video or audio differs from the batch before, though no discontinuity was announced: a
+    /// new epoch begins with this batch, on the same clock.
+    pub epoch_changed: bool,
     /// What was tolerated: name and how often.
     pub counters: Vec<(&'static str, u64)>,
 }
@@ -127,8 +99,9 @@ pub struct Assembled {
 /// Assembles one batch.
 #[derive(Debug)]
 pub struct Assembler {
-    demuxer: Demuxer,
-    streams: Streams,
+    /// Everything, or the video; and the audio that comes apart from it.
+    sources: [Source; 2],
+    beside: Beside,
     counters: Counters,
     untimed: Untimed,
     clock: Clock,
@@ -139,7 +112,6 @@ pub struct Assembler {
     /// Configuration that the batch's video has.
     video_config: Option<VideoConfig>,
     segments: u32,
-    packets: u64,
     /// Whether a picture has been let through in this epoch.
     pictures_flow: bool,
     /// Recovery points count as sync samples, for want of IDR pictures.
@@ -147,6 +119,11 @@ pub struct Assembler {
     audio_units: u64,
     /// Decode time of the batch's first picture.
     first_picture_90k: Option<i64>,
+    events: Vec<Event>,
+    /// Events that came before anything that has a time.
+    early_events: Vec<RawEvent>,
+    /// A discontinuity was announced.
+    announced: bool,
 }
 
 impl Assembler {
@@ -162,80 +139,120 @@ impl Assembler {
     pub fn after_gap(carry: Carry, discontinuity: bool, gap_90k: i64) -> Self {
         let mut carry = carry;
         let mut counters = Counters::default();
-        if discontinuity || !carry.started {
+        let announced = discontinuity || !carry.started;
+        if announced {
             carry.begin_epoch(&mut counters);
         } else if gap_90k > 0 {
             carry.cross_gap(&mut counters);
         }
-        let mut streams = Streams::new(&carry);
-        let demuxer = match carry.program.clone() {
-            Some(program) => Demuxer::with_program(program, &mut streams),
-            None => Demuxer::default(),
-        };
+        let video = carry.video_config.clone();
+        let audio = carry.audio_config.clone();
+        let main = std::mem::take(&mut carry.main);
+        let beside = std::mem::take(&mut carry.audio_source);
         Self {
-            demuxer,
+            sources: [
+                Source::new(Take::All, main, video, audio.clone()),
+                Source::new(Take::Audio, beside, None, audio.clone()),
+            ],
+            // Behind a hole audio begins with the pictures.
+            beside: Beside::new(carry.beside_end_90k.filter(|_| gap_90k == 0)),
             untimed: Untimed::new(carry.untimed.clone()),
             clock: Clock::new(carry.clock.clone()).after_gap(gap_90k),
             video: VideoTrack::new(carry.video.clone()),
-            audio: AudioTrack::new(carry.audio.clone(), carry.audio_config.clone()).after_gap(gap_90k > 0),
+            audio: AudioTrack::new(carry.audio.clone(), audio).after_gap(gap_90k > 0),
             cutter: Cutter::default(),
             video_config: None,
             segments: 0,
-            packets: 0,
             pictures_flow: carry.pictures_flow,
             open_gops: carry.open_gops,
             audio_units: 0,
             first_picture_90k: None,
-            streams,
+            events: Vec::new(),
+            early_events: Vec::new(),
+            announced,
             counters,
             carry,
         }
     }
 
-    /// Takes one whole media segment. Returns the cuts that are complete.
+    /// Takes one whole media segment with all its tracks. Returns the cuts that are complete.
     pub fn push_segment(&mut self, segment: &Bytes) -> Result<Vec<MediaCut>, AssembleError> {
+        self.push(&Input::whole(segment))?;
+        Ok(self.take_cuts())
+    }
+
+    /// Takes one whole media segment. Of a source whose audio comes apart, the video's segment and the audio's
+    /// segments beside it are pushed, in any order, before [`Self::take_cuts`] joins them by their times.
+    pub fn push(&mut self, input: &Input<'_>) -> Result<(), AssembleError> {
         let number = self.segments;
         self.segments = self.segments.saturating_add(1);
-        self.streams.origin = self.segments;
-        if self.demuxer.program().is_none()
-            && let Some(program) = Demuxer::find_program(segment, streams::fits)
-        {
-            self.demuxer = Demuxer::with_program(program, &mut self.streams);
-        }
-        self.demuxer.push(segment, &mut self.streams, &mut self.counters);
-        let packets = self.demuxer.end_segment(&mut self.streams, &mut self.counters);
-        self.packets = self.packets.saturating_add(packets);
-        if packets == 0 {
-            return Err(AssembleError::NotTransportStream {
-                segment: number,
-                len: segment.len(),
-                first_bytes: describe_first_bytes(segment),
-            });
-        }
-        if let Some(refused) = &self.streams.refused {
-            return Err(AssembleError::UnsupportedCodec {
-                segment: number,
-                codec: refused.codec.name(),
-                stream_type: refused.stream_type,
-                pid: refused.pid,
-            });
-        }
-        if let Some(cause) = self.streams.unsupported_aac {
-            return Err(AssembleError::UnsupportedAac { segment: number, cause });
-        }
-        let has = self.streams.has();
+        let hint = self.hint();
+        let source = &mut self.sources[usize::from(input.take == Take::Audio)];
+        source.segment(input, number, hint, &mut self.counters)
+    }
+
+    /// From now on segments of audio alone may overlap the batch: one that goes beyond its end is pushed in the next
+    /// batch as well. Each batch takes its own part.
+    pub fn expect_overlaps(&mut self) {
+        self.beside.overlaps = true;
+    }
+
+    /// What [`crate::foreign::ForeignReader`] must know of the batch before.
+    #[must_use]
+    pub fn foreign_carry(&self) -> ForeignCarry {
+        self.carry.foreign.clone()
+    }
+
+    /// Takes what was transcoded of a stretch, as ADTS; the batch's segments are pushed with [`Take::Video`].
+    pub fn push_transcoded(&mut self, adts: &[u8], stretch: &Stretch) -> Result<(), AssembleError> {
+        let number = self.segments;
+        self.segments = self.segments.saturating_add(1);
+        let came = self.sources[1].transcoded(adts, stretch, number, &mut self.counters)?;
+        let lacking = stretch.take_access_units.saturating_sub(came);
+        self.counters.add("audio_transcoder_lacked", lacking as u64);
+        Ok(())
+    }
+
+    /// Keeps what the next batch's reader of foreign audio must know.
+    pub fn set_foreign_carry(&mut self, carry: ForeignCarry) {
+        self.carry.foreign = carry;
+    }
+
+    /// Time for audio that says none: beside the pictures that came last.
+    fn hint(&self) -> i64 {
+        let pictures = || self.sources[0].units.iter().filter_map(Unit::picture);
+        let waiting = pictures().find_map(|unit| unit.stamp).map(|stamp| stamp.pts);
+        waiting.or(self.clock.last_source_90k()).unwrap_or(0)
+    }
+
+    /// Places what was pushed. Returns the cuts that are complete.
+    pub fn take_cuts(&mut self) -> Vec<MediaCut> {
+        let [main, beside] = self.sources.each_ref().map(Source::has);
+        let has = [main[0] || beside[0], main[1] || beside[1]];
         self.clock.expect_tracks(has);
         self.cutter.expect_tracks(has);
-        self.take_units();
+        self.take_units(false);
         let placed = self.clock.end_segment();
         self.place(placed);
-        Ok(self.cutter.ready())
+        self.take_raw_events();
+        self.cutter.ready()
+    }
+
+    /// The events that have come, in no particular order; after [`Self::take_cuts`].
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
     }
 
     /// Ends the batch: the remaining cuts, what the next batch must know, what was tolerated.
     pub fn finish(mut self) -> Result<Assembled, AssembleError> {
-        let leftover = self.streams.finish();
-        self.take_units();
+        self.take_units(false);
+        let [main, beside] = &mut self.sources;
+        let (main, mut beside) = (main.finish(&mut self.counters), beside.finish(&mut self.counters));
+        self.take_units(true);
+        if self.beside.overlaps {
+            // The segment that the batch's end cuts comes again, with the frame that is cut.
+            beside.adts = AdtsRest::default();
+        }
         for picture in self.untimed.finish() {
             self.picture(picture);
         }
@@ -249,29 +266,68 @@ impl Assembler {
         if let Some((sample, origin)) = self.audio.finish() {
             self.cutter.audio(sample, origin, rate);
         }
-        self.counters.merge(&self.streams.counters);
+        self.take_raw_events();
+        self.counters.add("events_dropped", self.early_events.len() as u64);
         let mut cuts = self.cutter.finish();
         cuts.retain(|cut| !cut.video.is_empty() || !cut.audio.is_empty());
         let audio = self.audio.batch_config();
         if self.video_config.is_none() && audio.is_none() {
-            let (segments, packets, tolerated) =
-                (self.segments, self.packets, describe_counters(&self.counters));
-            return Err(match self.demuxer.program() {
-                None => AssembleError::NoProgram { segments, packets, tolerated },
-                Some(_) => AssembleError::NoMedia { segments, packets, tolerated },
-            });
+            return Err(self.no_media());
         }
+        let epoch_changed = self.note_configs(audio.as_ref());
         let mut carry = self.carry;
         carry.started = true;
-        carry.program = self.demuxer.program().cloned();
+        (carry.main, carry.audio_source) = (main, beside);
+        carry.beside_end_90k = self.beside.end_90k();
         carry.pictures_flow = self.pictures_flow;
         carry.open_gops = self.open_gops;
         carry.untimed = self.untimed.carry();
         carry.clock = self.clock.carry();
         carry.video = self.video.carry();
         (carry.audio, carry.audio_config) = self.audio.carry();
-        carry.adts = leftover;
-        Ok(Assembled { cuts, carry, video: self.video_config, audio, counters: self.counters.to_vec() })
+        Ok(Assembled {
+            cuts,
+            carry,
+            video: self.video_config,
+            audio,
+            events: self.events,
+            epoch_changed,
+            counters: self.counters.to_vec(),
+        })
+    }
+
+    fn no_media(&self) -> AssembleError {
+        let (segments, tolerated) = (self.segments, error::describe_counters(&self.counters));
+        let packets = self.sources.iter().map(|source| source.packets).sum();
+        let scrambled = self.counters.get("ts_scrambled_packets");
+        if scrambled > 0 {
+            return AssembleError::Scrambled { segments, scrambled, packets };
+        }
+        if packets > 0 && !self.sources.iter().any(Source::found_program) {
+            return AssembleError::NoProgram { segments, packets, tolerated };
+        }
+        AssembleError::NoMedia { segments, packets, tolerated }
+    }
+
+    /// Whether a new epoch begins because a configuration changed between batches.
+    fn note_configs(&mut self, audio: Option<&AudioConfig>) -> bool {
+        let (old_video, old_audio) = &mut self.carry.batch_configs;
+        let video_changed =
+            self.video_config.is_some() && old_video.is_some() && *old_video != self.video_config;
+        let core = |config: &AudioConfig| AudioConfig { sbr: false, ..config.clone() };
+        let audio_changed = audio.zip(old_audio.as_ref()).is_some_and(|(new, old)| core(new) != core(old));
+        if self.video_config.is_some() {
+            old_video.clone_from(&self.video_config);
+        }
+        if audio.is_some() {
+            *old_audio = audio.cloned();
+        }
+        let changed = (video_changed || audio_changed) && !self.announced;
+        if changed {
+            self.counters.add("unannounced_epochs", 1);
+            self.carry.epoch = self.carry.epoch.saturating_add(1);
+        }
+        changed
     }
 
     /// Configuration of the batch's video; there from the first cut with video on.
@@ -292,8 +348,11 @@ impl Assembler {
         self.carry.epoch
     }
 
-    fn take_units(&mut self) {
-        let units = self.streams.take_units();
+    /// Places the units that have come; `last` when no more will.
+    fn take_units(&mut self, last: bool) {
+        let [mut units, audio] = self.sources.each_mut().map(|source| std::mem::take(&mut source.units));
+        let audio = self.beside.admit(&units, audio, last, &mut self.counters);
+        units.extend(audio);
         self.note_gop_kind(&units);
         for unit in units {
             match unit {
@@ -319,13 +378,19 @@ impl Assembler {
     }
 
     fn access_unit(&mut self, unit: AccessUnit) {
-        let AccessUnit { nals, idr, recovery_point, stamp, origin, config_change } = unit;
+        let AccessUnit { mut nals, idr, recovery_point, stamp, origin, config_change } = unit;
         if let Some(config) = config_change {
             // Readers of the batch's files get one configuration; the new one is in the stream itself as well.
             if self.video_config.is_some() {
                 self.counters.add("video_config_changes", 1);
+                fmp4::put_parameter_sets(&mut nals, &config);
             }
             self.carry.video_config = Some(*config);
+        }
+        let codec = |config: &Option<VideoConfig>| config.as_ref().map(|config| config.codec);
+        if self.video_config.is_some() && codec(&self.video_config) != codec(&self.carry.video_config) {
+            // One batch has one codec; the next begins with the new one.
+            return self.counters.add("video_codec_change_dropped", 1);
         }
         let sync = (idr || (self.open_gops && recovery_point)) && self.carry.video_config.is_some();
         for picture in self.untimed.push(nals, sync, stamp, origin, &mut self.counters) {
@@ -344,6 +409,23 @@ impl Assembler {
             self.video_config.clone_from(&self.carry.video_config);
         }
         self.push_to_clock(Item::Video(picture));
+    }
+
+    fn take_raw_events(&mut self) {
+        let mut raw = std::mem::take(&mut self.early_events);
+        for source in &mut self.sources {
+            raw.append(&mut source.events);
+        }
+        for event in raw {
+            let time = match event.raw_90k {
+                Some(time) => self.clock.map(time),
+                None => self.ends().into_iter().flatten().max(),
+            };
+            match time {
+                Some(time_90k) => self.events.push(Event { time_90k, kind: event.kind }),
+                None => self.early_events.push(event),
+            }
+        }
     }
 
     fn push_to_clock(&mut self, item: Item) {
@@ -406,21 +488,7 @@ impl Assembler {
     }
 }
 
-fn describe_first_bytes(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    let head = &bytes[..bytes.len().min(16)];
-    let mut text = String::new();
-    for byte in head {
-        let _ = write!(text, "{byte:02x}");
-    }
-    let printable =
-        head.iter().map(|b| if b.is_ascii_graphic() || *b == b' ' { char::from(*b) } else { '.' });
-    let _ = write!(text, " \"{}\"", printable.collect::<String>());
-    text
-}
-
-fn describe_counters(counters: &Counters) -> String {
-    let counted: Vec<String> =
-        counters.to_vec().iter().map(|(name, times)| format!("{name} {times}")).collect();
-    if counted.is_empty() { "nothing out of order".to_owned() } else { counted.join(", ") }
+/// Whether audio of this codec can become AAC.
+fn foreign_codec(codec: Codec) -> bool {
+    matches!(codec, Codec::MpegAudio | Codec::AacLatm | Codec::Ac3 | Codec::EAc3 | Codec::Opus)
 }

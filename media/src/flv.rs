@@ -2,7 +2,7 @@
 //!
 //! Headers are small arrays to be sent before the sample's own bytes: AAC access units as they are, H.264 in
 //! AVC format (each NAL unit behind a 4-byte length), which is what our MP4 files hold. So nothing is copied.
-//! (Adobe Flash Video File Format Specification 10.1, annex E.)
+//! (Adobe Flash Video File Format Specification 10.1, annex E; H.265 as in Veovera's Enhanced RTMP v1.)
 
 mod tag;
 
@@ -11,7 +11,7 @@ pub use tag::{FlvError, Tag, TagKind, put_file_header, put_tag, read_tags};
 use bytes::Bytes;
 
 use crate::mp4::{Mp4Error, decoder_configuration};
-use crate::sample::{AudioConfig, VideoConfig};
+use crate::sample::{AudioConfig, VideoCodec, VideoConfig};
 
 /// Codec id of AVC in the first byte of a video body.
 const AVC: u8 = 7;
@@ -44,6 +44,64 @@ pub fn avc_nalu_header(sync: bool, composition_time_ms: i32) -> [u8; 5] {
     [frame_type | AVC, 1, a, b, c]
 }
 
+/// FourCC of H.265 in Enhanced RTMP.
+pub const HEVC_FOURCC: [u8; 4] = *b"hvc1";
+
+// Enhanced RTMP v1, "Extended VideoTagHeader": the highest bit says that a packet type and a FourCC follow.
+const EXTENDED: u8 = 0x80;
+const SEQUENCE_START: u8 = 0;
+const CODED_FRAMES: u8 = 1;
+const SEQUENCE_END: u8 = 2;
+
+/// The video body that explains the pictures behind it, in the codec's own form: FLV's for H.264, Enhanced
+/// RTMP's for H.265.
+///
+/// # Errors
+/// When the configuration cannot be written as a decoder configuration record.
+pub fn video_sequence_header(config: &VideoConfig) -> Result<Bytes, Mp4Error> {
+    match config.codec {
+        VideoCodec::H264 => avc_sequence_header(config),
+        VideoCodec::H265 => {
+            let mut body = extended(0x10, SEQUENCE_START).to_vec();
+            body.extend(decoder_configuration(config)?);
+            Ok(body.into())
+        }
+    }
+}
+
+/// Comes before a picture whose NAL units stand behind 4-byte lengths; see [`avc_nalu_header`].
+#[must_use]
+pub fn video_header(codec: VideoCodec, sync: bool, composition_time_ms: i32) -> Bytes {
+    let avc = avc_nalu_header(sync, composition_time_ms);
+    match codec {
+        VideoCodec::H264 => Bytes::copy_from_slice(&avc),
+        VideoCodec::H265 => [&extended(avc[0] & 0x30, CODED_FRAMES)[..], &avc[2..]].concat().into(),
+    }
+}
+
+/// A video body that says there will be no more pictures.
+#[must_use]
+pub fn video_end_of_sequence(codec: VideoCodec) -> Bytes {
+    match codec {
+        VideoCodec::H264 => Bytes::from_static(&AVC_END_OF_SEQUENCE),
+        VideoCodec::H265 => Bytes::copy_from_slice(&extended(0x10, SEQUENCE_END)),
+    }
+}
+
+/// `videocodecid` of `onMetaData`: FLV's number, or the FourCC as a number (Enhanced RTMP v1, "Metadata").
+#[must_use]
+pub fn video_codec_id(codec: VideoCodec) -> f64 {
+    match codec {
+        VideoCodec::H264 => f64::from(AVC),
+        VideoCodec::H265 => f64::from(u32::from_be_bytes(HEVC_FOURCC)),
+    }
+}
+
+fn extended(frame_type: u8, packet_type: u8) -> [u8; 5] {
+    let [a, b, c, d] = HEVC_FOURCC;
+    [EXTENDED | frame_type | packet_type, a, b, c, d]
+}
+
 /// The audio body that explains the AAC access units behind it.
 #[must_use]
 pub fn aac_sequence_header(config: &AudioConfig) -> Bytes {
@@ -65,6 +123,16 @@ mod tests {
     }
 
     #[test]
+    fn h265_is_enhanced_rtmp() {
+        let header = video_header(VideoCodec::H265, true, 80);
+        assert_eq!(header[..], [0x91, b'h', b'v', b'c', b'1', 0, 0, 80]);
+        assert_eq!(video_header(VideoCodec::H265, false, -2)[..], *b"\xa1hvc1\xff\xff\xfe");
+        assert_eq!(video_header(VideoCodec::H264, true, 80)[..], [0x17, 1, 0, 0, 80]);
+        assert_eq!(video_end_of_sequence(VideoCodec::H265)[..], *b"\x92hvc1");
+        assert_eq!(video_codec_id(VideoCodec::H265), 1_752_589_105.0);
+    }
+
+    #[test]
     fn sequence_headers_hold_the_configurations() {
         let audio = AudioConfig {
             audio_specific_config: Bytes::from_static(&[0x11, 0x90]),
@@ -72,6 +140,7 @@ mod tests {
             channels: 2,
             object_type: 2,
             frame_samples: 1024,
+            ..AudioConfig::default()
         };
         assert_eq!(aac_sequence_header(&audio)[..], [0xaf, 0, 0x11, 0x90]);
         let mut video = VideoConfig {
@@ -79,6 +148,7 @@ mod tests {
             pps: vec![Bytes::from_static(&[0x68, 0xce])],
             width: 640,
             height: 360,
+            ..VideoConfig::default()
         };
         assert_eq!(
             avc_sequence_header(&video).unwrap()[..],

@@ -1,20 +1,18 @@
-//! H.264 (ISO/IEC 14496-10) from Annex B byte streams: NAL units, access units, parameter sets.
+//! H.264 (ISO/IEC 14496-10): NAL units, parameter sets, what tells pictures apart.
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`annexb`] | start codes |
-//! | [`access_unit`] | access units out of a pushed byte stream |
+//! | [`syntax`] | NAL units as [`crate::nal`] wants to know them |
 //! | [`params`] | sequence and picture parameter sets |
 //! | [`mod@slice`] | the part of a slice header that tells pictures apart |
 //! | [`sei`] | recovery points |
 
-pub mod access_unit;
-pub mod annexb;
 pub mod params;
 pub mod sei;
 pub mod slice;
+pub mod syntax;
 
-pub use access_unit::{AccessUnit, AccessUnits};
+pub use syntax::H264;
 
 /// nal_unit_type values (table 7-1) that matter here.
 pub mod nal_type {

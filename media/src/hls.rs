@@ -3,6 +3,7 @@
 //! | function | what |
 //! | --- | --- |
 //! | [`read_playlist`] | bytes of a playlist to [`Playlist`]; lenient, each leniency counted |
+//! | [`read_playlist_in`] | the same, where variables come from the URI or from the multivariant playlist |
 //! | [`write_multivariant`] | [`MultivariantPlaylist`] to text |
 //! | [`write_media`] | [`MediaPlaylist`] to text |
 //!
@@ -11,16 +12,24 @@
 use std::sync::Arc;
 
 mod attributes;
+mod date_range;
 mod date_time;
 mod read;
 mod write;
 
+pub use date_range::DateRange;
 pub use date_time::{format_date_time, parse_date_time};
-pub use read::{MAX_SEGMENTS, MAX_VARIANTS, PlaylistError, read_playlist};
+pub use read::{
+    MAX_DATE_RANGES, MAX_SEGMENTS, MAX_VARIABLES, MAX_VARIANTS, PlaylistError, Surroundings, read_playlist,
+    read_playlist_in,
+};
 pub use write::{write_media, write_multivariant};
 
 /// Leniencies that reading needed: what, and how often.
 pub type Leniencies = Vec<(&'static str, u64)>;
+
+/// Names and values of EXT-X-DEFINE (rfc8216bis 4.4.2.3).
+pub type Variables = Vec<(String, String)>;
 
 /// A playlist of either kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +51,8 @@ pub struct MultivariantPlaylist {
     pub variants: Vec<Variant>,
     /// EXT-X-MEDIA, in order.
     pub renditions: Vec<Rendition>,
+    /// EXT-X-DEFINE: names and values, for the media playlists that import them. Not written.
+    pub variables: Variables,
     /// What had to be overlooked to read it.
     pub leniencies: Leniencies,
 }
@@ -112,8 +123,14 @@ pub struct MediaPlaylist {
     pub independent_segments: bool,
     /// EXT-X-ENDLIST: nothing will be added.
     pub ended: bool,
+    /// EXT-X-I-FRAMES-ONLY: each segment is a single picture. Not written.
+    pub i_frames_only: bool,
+    /// EXT-X-SKIP: segments that a delta update leaves out before the first one listed. Not written.
+    pub skipped_segments: u64,
     /// The segments, oldest first.
     pub segments: Vec<Segment>,
+    /// EXT-X-DATERANGE, in order.
+    pub date_ranges: Vec<DateRange>,
     /// What had to be overlooked to read it.
     pub leniencies: Leniencies,
 }
@@ -157,6 +174,17 @@ pub enum KeyMethod {
     Aes128,
     /// Anything else, by its name; empty where the tag bears none.
     Other(String),
+}
+
+impl MediaPlaylist {
+    /// Number of the timeline that each segment is on: discontinuities before it, those that have left the
+    /// playlist included. Renditions of one presentation agree on it (rfc8216bis 4.4.3.3).
+    pub fn timelines(&self) -> impl Iterator<Item = u64> + '_ {
+        self.segments.iter().scan(self.discontinuity_sequence, |timeline, segment| {
+            *timeline = timeline.saturating_add(u64::from(segment.discontinuity));
+            Some(*timeline)
+        })
+    }
 }
 
 /// EXT-X-KEY (rfc8216bis 4.4.4.4).

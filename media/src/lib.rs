@@ -5,8 +5,13 @@
 //! | [`time`] | the 90 kHz timeline and the 33-bit clock |
 //! | [`sample`] | what every container carries: samples and codec configurations |
 //! | [`ts`] | MPEG-TS to elementary streams |
-//! | [`h264`] | H.264 byte streams to access units |
+//! | [`nal`] | byte streams of H.264 and H.265 to access units |
+//! | [`h264`], [`h265`] | their NAL units and parameter sets |
 //! | [`aac`] | ADTS to access units; silence |
+//! | [`audio`] | frames of codecs that must be transcoded |
+//! | [`foreign`] | audio for a transcoder, and its output's place |
+//! | [`id3`] | tags in packed audio and timed metadata |
+//! | [`sniff`] | which container bytes are |
 //! | [`assemble`] | a batch's segments to samples on the output timeline |
 //! | [`mp4`] | fragmented MP4 out; fragmented and progressive MP4 in |
 //! | [`flv`] | bodies of FLV tags and RTMP media messages, FLV files |
@@ -18,12 +23,18 @@
 
 pub mod aac;
 pub mod assemble;
+pub mod audio;
 pub mod counters;
 pub mod flv;
+pub mod foreign;
 pub mod h264;
+pub mod h265;
 pub mod hls;
+pub mod id3;
 pub mod mp4;
+pub mod nal;
 pub mod rtmp;
 pub mod sample;
+pub mod sniff;
 pub mod time;
 pub mod ts;

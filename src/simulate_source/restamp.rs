@@ -81,7 +81,7 @@ impl LoopShape {
             let time = match times.last() {
                 None => stamp.dts as i64,
                 Some(&(_, last)) => {
-                    let time = unwrap_near(stamp.dts, last);
+                    let time = unwrap_near(stamp.dts.cast_signed(), last);
                     if !(0..=MAX_STEP_90K).contains(&(time - last)) {
                         return Err(NotLoopable::Jump {
                             segment: *segment,

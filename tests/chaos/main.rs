@@ -9,6 +9,7 @@
 //! | [`rtmp`] | an RTMP server that dies, refuses, stops reading, or is reset on the way |
 //! | [`source`] | a source that is away, begins again, freezes, or gives broken segments |
 //! | [`service`] | the service killed at random moments; starts, stops and deletes against each other |
+//! | [`rules`] | fallbacks by rendition, where to begin, falling behind, the grace of a stop |
 //! | [`disk`] | a full disk, damaged state |
 //! | [`scene`], [`table`] | what the tests share |
 
@@ -21,6 +22,7 @@ mod kit;
 mod disk;
 mod processor;
 mod rtmp;
+mod rules;
 mod scene;
 mod service;
 mod source;

@@ -257,6 +257,13 @@ async fn audio_of_any_format_and_length_fills_its_slot_to_the_frame_and_shifts_n
         aired(&scene, id, last).await;
         let batches = scene.overdub.batches(id).await;
         let name = processed_name(watch);
+        let end = batches.iter().find(|batch| batch["batch"] == last).unwrap()["lastSegment"].as_i64();
+        wait::until("the watch has seen the last batch", LIMIT, async || {
+            let seen =
+                |name: &str| scene.shown(&source, watch, name).iter().any(|shown| shown.content >= end);
+            (seen("Original") && seen(&name)).then_some(())
+        })
+        .await;
         let found = scene.continuity(&source, watch);
         let segments = scene.shown(&source, watch, "Original");
         let slots = same_slots(&segments, &scene.shown(&source, watch, &name)).unwrap();

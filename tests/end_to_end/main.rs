@@ -10,6 +10,7 @@
 //! | [`bad_input`] | what is wrong outside is named, survived and healed |
 //! | [`page`] | a newcomer makes, watches and stops a stream in a browser |
 //! | [`losses`] | a source or an RTMP server that goes away and comes back |
+//! | [`sources`] | real media of many kinds come out whole, or are refused by name |
 //! | [`stopping`] | stopping drains |
 
 #![allow(clippy::unwrap_used, reason = "all of this is test code, which the lint knows by attribute only")]
@@ -25,5 +26,6 @@ mod losses;
 mod page;
 mod restart;
 mod several;
+mod sources;
 mod stopping;
 mod timing;

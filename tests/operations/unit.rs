@@ -66,6 +66,7 @@ fn a_stop_leaves_time_to_drain() {
     assert!(seconds("TimeoutStopSec") > grace.parse::<u64>().unwrap() + 15);
     assert_eq!(settings["KillSignal"], "SIGTERM");
     assert_eq!(settings["Restart"], "on-failure");
+    assert!(settings["ExecReload"].contains("-HUP"), "a reload reads the configuration again");
 }
 
 #[test]

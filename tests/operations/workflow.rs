@@ -13,6 +13,8 @@ fn ci_runs_what_the_repository_says() {
     assert!(commands.iter().any(|command| command.contains(".ci/run")), "{commands:?}");
     assert!(root().join(".ci/run").is_file());
     assert!(commands.iter().any(|command| command.contains("deploy/compose.yaml")), "{commands:?}");
+    let srs = entries(&workflow["jobs"]).filter_map(|(_, job)| job["services"]["srs"]["image"].as_str());
+    assert!(srs.into_iter().any(|image| image.starts_with("ossrs/srs:5")), "SRS is tested against");
     let builds = steps().filter_map(|step| step["with"]["file"].as_str());
     assert!(builds.into_iter().all(|file| root().join(file).is_file()));
 }

@@ -138,6 +138,11 @@ impl LiveSource {
         self.script.lock().unwrap().faults.remove(&content);
     }
 
+    /// The PROGRAM-DATE-TIME of content, Unix microseconds.
+    pub fn date_of(&self, content: i64) -> i64 {
+        self.script.lock().unwrap().began_us + content * SEGMENT.as_micros() as i64
+    }
+
     /// The content that a PROGRAM-DATE-TIME belongs to.
     pub fn content_at(&self, date_us: i64) -> i64 {
         let since = date_us - self.script.lock().unwrap().began_us;

@@ -5,6 +5,7 @@
 //! | [`fields`] | one JSON object read field by field, all errors gathered |
 //! | [`urls`] | the kinds of URL |
 //! | [`renditions`] | `renditions` and their outputs |
+//! | [`source`] | what to take of the source |
 //! | [`change`] | changes of a stream's settings |
 //! | [`webhook`] | webhooks |
 //! | [`describe`] | the bodies' description |
@@ -13,13 +14,15 @@ pub mod change;
 pub mod describe;
 pub mod fields;
 pub mod renditions;
+pub mod source;
 pub mod urls;
 pub mod webhook;
 
 use std::ops::RangeInclusive;
 
 use overdub_actors::settings::{
-    Fallback, MAIN_RENDITION, OutputSettings, RenditionSettings, StartAt, StreamId, StreamSettings,
+    Fallback, MAIN_RENDITION, OutputSettings, RenditionSettings, SourceOptions, StartAt, StreamId,
+    StreamSettings,
 };
 use serde_json::{Map, Value};
 
@@ -78,6 +81,7 @@ pub fn plain_start(
         max_concurrent_batches: defaults.max_concurrent_batches,
         hls_output: defaults.hls_output,
         start: defaults.start,
+        source: SourceOptions::default(),
         renditions: vec![rendition],
     })
 }
@@ -93,6 +97,7 @@ pub fn new_stream(body: Map<String, Value>, defaults: &StreamDefaults) -> Result
     let fallback = fields.choice("fallback", &FALLBACKS, defaults.fallback);
     let hls_output = fields.boolean("hlsOutput", defaults.hls_output);
     let start = fields.choice("start", &STARTS, defaults.start);
+    let source = source::read(&mut fields);
     let autostart = fields.boolean("autostart", true);
     let renditions = match fields.take("renditions") {
         Some(list) => {
@@ -121,6 +126,7 @@ pub fn new_stream(body: Map<String, Value>, defaults: &StreamDefaults) -> Result
             max_concurrent_batches: u32::try_from(concurrent).unwrap_or(u32::MAX),
             hls_output,
             start,
+            source,
             renditions,
         },
         autostart,

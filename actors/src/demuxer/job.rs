@@ -9,6 +9,8 @@ use overdub_media::mp4::{self, FragmentBuilder, Mp4Error, TrackConfig};
 use overdub_media::sample::{AudioConfig, VideoConfig, VideoSample};
 
 use super::DemuxBatch;
+use super::events::Events;
+use super::feed::{Feed, Sound};
 use crate::files::{AtomicFile, StreamFiles};
 use crate::messages::{AudioMedia, BatchMedia, Cut, VideoMedia, micros_to_ticks};
 
@@ -29,6 +31,8 @@ pub(super) enum DemuxError {
     Segment { number: u64, source: AssembleError },
     #[error("the batch's end: {0}")]
     End(AssembleError),
+    #[error("audio cannot be transcoded: {0}")]
+    Transcode(String),
     #[error("no picture and no sound in segments {first} to {last}")]
     Nothing { first: u64, last: u64 },
     #[error("what the batch before left is unreadable: {0}")]
@@ -39,7 +43,22 @@ pub(super) enum DemuxError {
     Mp4(#[from] Mp4Error),
 }
 
+/// Demuxes a batch: its sound is copied where it can be, else transcoded, else left out.
 pub(super) fn demux(files: &StreamFiles, command: &DemuxBatch) -> Result<Demuxed, DemuxError> {
+    let (mut sound, mut first_error) = (Sound::Copied, None);
+    loop {
+        let error = match attempt(files, command, sound) {
+            Ok(demuxed) => return Ok(demuxed),
+            Err(error) => error,
+        };
+        let Some(next) = sound.after(&error) else { return Err(first_error.unwrap_or(error)) };
+        tracing::debug!(batch = command.batch, %error, ?next, "the batch's sound is treated otherwise");
+        sound = next;
+        first_error.get_or_insert(error);
+    }
+}
+
+fn attempt(files: &StreamFiles, command: &DemuxBatch, sound: Sound) -> Result<Demuxed, DemuxError> {
     let carry: Carry = match &command.carry {
         Some(text) => serde_json::from_str(text).map_err(DemuxError::Carry)?,
         None => Carry::default(),
@@ -52,11 +71,10 @@ pub(super) fn demux(files: &StreamFiles, command: &DemuxBatch) -> Result<Demuxed
     let mut assembler = Assembler::after_gap(carry, command.discontinuity && !first_batch, gap_90k);
     let mut video = VideoFile::new(folder.join("video.fmp4"));
     let mut audio = AudioFile::new(folder.join("audio.fmp4"));
-    for segment in &command.segments {
-        let bytes = std::fs::read(&segment.path).map(Bytes::from).map_err(file_error(&segment.path))?;
-        let cuts = assembler
-            .push_segment(&bytes)
-            .map_err(|source| DemuxError::Segment { number: segment.number, source })?;
+    let mut feed = Feed::open(&command.segments, sound, &mut assembler)?;
+    while feed.push_next(&mut assembler)? {
+        let cuts = assembler.take_cuts();
+        video.events.add(assembler.take_events());
         let (video_config, audio_config) = (assembler.video_config().cloned(), assembler.audio_config());
         for cut in cuts {
             video.write(&cut, video_config.as_ref())?;
@@ -64,6 +82,7 @@ pub(super) fn demux(files: &StreamFiles, command: &DemuxBatch) -> Result<Demuxed
         }
     }
     let assembled = assembler.finish().map_err(DemuxError::End)?;
+    video.events.add(assembled.events);
     for cut in &assembled.cuts {
         video.write(cut, assembled.video.as_ref())?;
         audio.write(cut, assembled.audio.as_ref())?;
@@ -77,17 +96,26 @@ pub(super) fn demux(files: &StreamFiles, command: &DemuxBatch) -> Result<Demuxed
             last: number(command.segments.last()),
         });
     };
+    let mut leniencies = assembled.counters;
+    leniencies.append(&mut feed.leniencies);
+    leniencies.extend(video.events.counters());
+    let program_date_time = command.segments.first().and_then(|segment| segment.program_date_time);
+    let mut date_ranges = video.events.date_ranges(start_90k, program_date_time);
+    date_ranges.extend(command.segments.iter().flat_map(|segment| segment.date_ranges.iter().cloned()));
     let carry = serde_json::to_string(&assembled.carry).map_err(DemuxError::Carry)?;
     let media = BatchMedia {
         epoch,
-        discontinuity: (command.discontinuity || command.gap_us > 0) && !first_batch,
+        // Codecs that change make a new epoch too, though nothing announced it.
+        discontinuity: (command.discontinuity || command.gap_us > 0 || assembled.epoch_changed)
+            && !first_batch,
         start_90k,
         end_90k,
         video: video.finish(&files.video_init(epoch))?,
         audio: audio.finish(&files.audio_init(epoch))?,
-        program_date_time: command.segments.first().and_then(|segment| segment.program_date_time),
+        program_date_time,
+        date_ranges,
     };
-    Ok(Demuxed { media, carry, leniencies: assembled.counters })
+    Ok(Demuxed { media, carry, leniencies })
 }
 
 fn span_start(video: &VideoFile, audio: &AudioFile) -> Option<i64> {
@@ -98,7 +126,7 @@ fn span_end(video: &VideoFile, audio: &AudioFile) -> Option<i64> {
     [video.end_dts, audio.end_90k()].into_iter().flatten().max()
 }
 
-fn file_error(path: &Path) -> impl FnOnce(io::Error) -> DemuxError + use<> {
+pub(super) fn file_error(path: &Path) -> impl FnOnce(io::Error) -> DemuxError + use<> {
     let path = path.to_owned();
     move |source| DemuxError::File { path, source }
 }
@@ -165,11 +193,19 @@ struct VideoFile {
     config: Option<VideoConfig>,
     first_dts: Option<i64>,
     end_dts: Option<i64>,
+    /// What goes before the pictures that it happens beside.
+    events: Events,
 }
 
 impl VideoFile {
     fn new(path: PathBuf) -> Self {
-        Self { track: TrackFile::new(path), config: None, first_dts: None, end_dts: None }
+        Self {
+            track: TrackFile::new(path),
+            config: None,
+            first_dts: None,
+            end_dts: None,
+            events: Events::default(),
+        }
     }
 
     fn write(&mut self, cut: &MediaCut, config: Option<&VideoConfig>) -> Result<(), DemuxError> {
@@ -187,7 +223,12 @@ impl VideoFile {
             duration: position.1,
             samples: u32::try_from(cut.video.len()).unwrap_or(u32::MAX),
         };
-        self.track.append(TrackConfig::Video(&config), &fragment.chunks, entry)?;
+        let mut chunks = fragment.chunks;
+        let end = entry.start.saturating_add(i64::try_from(entry.duration).unwrap_or(i64::MAX));
+        if let Some(boxes) = self.events.before(end) {
+            chunks.insert(0, boxes);
+        }
+        self.track.append(TrackConfig::Video(&config), &chunks, entry)?;
         self.config.get_or_insert(config);
         self.first_dts.get_or_insert(first.dts_90k);
         self.end_dts = Some(last.dts_90k + i64::from(last.duration_90k));

@@ -1,18 +1,16 @@
 //! One try at one segment.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use overdub_media::hls::{Key, KeyMethod, Segment};
+use bytes::Bytes;
+use overdub_media::hls::{ByteRange, Key, KeyMethod, Map, Segment};
 use url::Url;
 
 use super::decrypt::{DecryptError, Decrypter, iv_of};
-use super::file::SegmentFile;
+use super::file::{SegmentFile, is_mp4};
 use super::http::{FetchError, Http, Subject};
-use super::plan::Wanted;
-use crate::clock::UnixMicros;
-use crate::messages::StoredSegment;
 
 /// ISO/IEC 13818-1 2.4.3.2: a transport packet has 188 bytes.
 const TS_PACKET: u64 = 188;
@@ -29,6 +27,10 @@ pub(super) enum DownloadError {
     KeyLength(usize),
     #[error(transparent)]
     Decrypt(#[from] DecryptError),
+    #[error("init section: {0}")]
+    Init(FetchError),
+    #[error("init section (EXT-X-MAP) is no MP4")]
+    NoInit,
     #[error("segment is empty")]
     Empty,
     #[error("segment is a web page")]
@@ -41,58 +43,94 @@ pub(super) enum DownloadError {
 }
 
 impl DownloadError {
+    /// Whether the segment's or its key's address has expired.
+    pub(super) fn is_expired(&self) -> bool {
+        matches!(self, Self::Segment(error) | Self::Key(error) | Self::Init(error) if error.is_expired())
+    }
+
     /// Whether trying again cannot help.
     pub(super) fn is_final(&self) -> bool {
-        matches!(self, Self::Segment(error) | Self::Key(error) if error.is_final())
+        matches!(self, Self::Segment(error) | Self::Key(error) | Self::Init(error) if error.is_final())
     }
 
     /// Whether the try ended with the time that it was given.
     pub(super) fn is_want_of_time(&self) -> bool {
-        matches!(self, Self::Segment(FetchError::TooSlow { .. }) | Self::Key(FetchError::TooSlow { .. }))
+        matches!(self, Self::Segment(error) | Self::Key(error) | Self::Init(error)
+            if matches!(error, FetchError::TooSlow { .. }))
     }
 }
 
-/// Downloads segments; keeps the last key, which is usually the next one's too.
+/// Downloads segments; keeps the last key and the last init section, which are usually the next one's too.
 pub(super) struct Downloader {
     key: Option<(Url, [u8; 16])>,
+    init: Option<(Url, Option<ByteRange>, Bytes)>,
 }
 
 /// Why a segment is not even tried, in words for the stream's state.
 pub(super) fn unsupported(segment: &Segment) -> Option<String> {
-    if let Some(KeyMethod::Other(name)) = segment.key.as_deref().map(|key| &key.method) {
-        let name: String = name.chars().filter(|c| c.is_ascii_graphic()).take(32).collect();
-        return Some(format!("segments encrypted by METHOD={name} are not supported"));
+    let key = segment.key.as_deref()?;
+    let shown = |text: &str| text.chars().filter(|c| c.is_ascii_graphic()).take(32).collect::<String>();
+    match (&key.method, key.key_format.as_deref()) {
+        (KeyMethod::Other(name), _) => {
+            Some(format!("segments encrypted by METHOD={} are not supported", shown(name)))
+        }
+        (KeyMethod::Aes128, Some(format)) if format != "identity" => {
+            Some(format!("segments with keys of KEYFORMAT={} are not supported", shown(format)))
+        }
+        _ => None,
     }
-    segment.map.as_ref().map(|_| "fMP4 segments (EXT-X-MAP) are not supported yet".to_owned())
+}
+
+/// What is to be downloaded, and under what name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Download<'a> {
+    /// What the segment's URIs are relative to.
+    pub base: &'a Url,
+    pub segment: &'a Segment,
+    /// The file's name without an ending.
+    pub name: &'a str,
+    /// What all of it may take.
+    pub total: Duration,
+    /// The one length that a segment may have although it ends within a transport packet.
+    pub accepted_len: Option<u64>,
+}
+
+/// A segment's file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Downloaded {
+    pub path: PathBuf,
+    pub bytes: u64,
 }
 
 impl Downloader {
     pub(super) fn new() -> Self {
-        Self { key: None }
+        Self { key: None, init: None }
     }
 
-    /// Fetches `wanted`, relative to `base`, into `directory`, within `total`. A segment that ends within a
-    /// transport packet is refused unless its length is `accepted_len`.
+    /// Fetches a segment into `directory`.
     pub(super) async fn fetch(
         &mut self,
         http: &mut Http,
-        base: &Url,
-        wanted: &Wanted,
         directory: &Path,
-        total: Duration,
-        accepted_len: Option<u64>,
-    ) -> Result<StoredSegment, DownloadError> {
-        let segment = &wanted.segment;
+        download: Download<'_>,
+    ) -> Result<Downloaded, DownloadError> {
+        let Download { base, segment, name, total, accepted_len } = download;
         let mut decrypter = match segment.key.as_deref() {
-            Some(key) => Some(self.decrypter(http, base, key, segment.media_sequence, total).await?),
+            Some(key) => {
+                let iv = key.iv.unwrap_or_else(|| iv_of(segment.media_sequence));
+                Some(Decrypter::new(self.key(http, base, key, total).await?, iv))
+            }
             None => None,
         };
+        let mut file = SegmentFile::new(directory, name);
+        if let Some(map) = segment.map.as_deref() {
+            file.begin_with(self.init(http, download, map).await?);
+        }
         let url = base.join(&segment.uri).map_err(|_| DownloadError::Segment(FetchError::BadUri))?;
         let mut body = http
             .get(&url, segment.byte_range, Subject::Segment, total)
             .await
             .map_err(DownloadError::Segment)?;
-        let mut file = SegmentFile::new(directory, wanted.number);
         while let Some(chunk) = body.chunk().await.map_err(DownloadError::Segment)? {
             let clear = match &mut decrypter {
                 Some(decrypter) => decrypter.push(&chunk),
@@ -105,48 +143,68 @@ impl Downloader {
             file.push(last).await.map_err(DownloadError::Storage)?;
         }
         check(&file, accepted_len)?;
-        let (path, bytes) = (file.path().to_owned(), file.bytes());
+        let (path, bytes) = (file.path(), file.bytes());
         file.finish().await.map_err(DownloadError::Storage)?;
-        Ok(StoredSegment {
-            number: wanted.number,
-            media_sequence: segment.media_sequence,
-            path,
-            bytes,
-            duration_us: segment.duration_us,
-            discontinuity: wanted.discontinuity,
-            program_date_time: segment.program_date_time.map(UnixMicros),
-            backlog_us: 0,
-        })
+        Ok(Downloaded { path, bytes })
     }
 
-    async fn decrypter(
+    async fn key(
         &mut self,
         http: &mut Http,
         base: &Url,
         key: &Key,
-        media_sequence: u64,
         total: Duration,
-    ) -> Result<Decrypter, DownloadError> {
+    ) -> Result<[u8; 16], DownloadError> {
         let uri = key.uri.as_deref().ok_or(DownloadError::Key(FetchError::BadUri))?;
         let url = base.join(uri).map_err(|_| DownloadError::Key(FetchError::BadUri))?;
-        let iv = key.iv.unwrap_or_else(|| iv_of(media_sequence));
         if let Some((known, key)) = &self.key
             && *known == url
         {
-            return Ok(Decrypter::new(*key, iv));
+            return Ok(*key);
         }
         let mut body = http.get(&url, None, Subject::Key, total).await.map_err(DownloadError::Key)?;
         let bytes = body.whole().await.map_err(DownloadError::Key)?;
         let key: [u8; 16] =
             bytes.try_into().map_err(|bytes: Vec<u8>| DownloadError::KeyLength(bytes.len()))?;
         self.key = Some((url, key));
-        Ok(Decrypter::new(key, iv))
+        Ok(key)
+    }
+
+    /// The init section that EXT-X-MAP names.
+    async fn init(
+        &mut self,
+        http: &mut Http,
+        download: Download<'_>,
+        map: &Map,
+    ) -> Result<Bytes, DownloadError> {
+        let Download { base, segment, total, .. } = download;
+        let url = base.join(&map.uri).map_err(|_| DownloadError::Init(FetchError::BadUri))?;
+        if let Some((known, range, init)) = &self.init
+            && (known, range) == (&url, &map.byte_range)
+        {
+            return Ok(init.clone());
+        }
+        let mut body =
+            http.get(&url, map.byte_range, Subject::Init, total).await.map_err(DownloadError::Init)?;
+        let mut init = Bytes::from(body.whole().await.map_err(DownloadError::Init)?);
+        if let Some(key) = segment.key.as_deref().filter(|_| !is_mp4(&init)) {
+            // rfc8216bis 4.4.4.5: encrypted like the segments, and then the KEY must bear an IV.
+            let iv = key.iv.unwrap_or_else(|| iv_of(segment.media_sequence));
+            let mut decrypter = Decrypter::new(self.key(http, base, key, total).await?, iv);
+            let first = decrypter.push(&init);
+            init = [first, decrypter.finish()?].concat().into();
+        }
+        if !is_mp4(&init) {
+            return Err(DownloadError::NoInit);
+        }
+        self.init = Some((url, map.byte_range, init.clone()));
+        Ok(init)
     }
 }
 
 /// Refuses what is plainly no segment; anything beyond is the demuxer's to judge.
 fn check(file: &SegmentFile, accepted_len: Option<u64>) -> Result<(), DownloadError> {
-    let (head, bytes) = (file.head(), file.bytes());
+    let (head, bytes) = (file.head(), file.media_bytes());
     if bytes == 0 {
         return Err(DownloadError::Empty);
     }

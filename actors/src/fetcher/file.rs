@@ -1,4 +1,7 @@
 //! A segment's file: written under a temporary name off the arbiter's thread, renamed when it is whole.
+//!
+//! A segment of fMP4 has its init section at its head (some hundred bytes): so each file can be read, played and
+//! removed by itself, whatever becomes of its neighbours.
 
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
@@ -18,13 +21,16 @@ const TEMPORARY: &str = "tmp";
 
 /// A segment's file that is not yet whole. Dropping it removes what was written.
 pub(super) struct SegmentFile {
-    path: PathBuf,
+    /// Its name without an ending, which its content decides.
+    stem: PathBuf,
     temporary: PathBuf,
     file: Option<File>,
     gathered: Vec<Bytes>,
     gathered_bytes: usize,
     bytes: u64,
-    /// First bytes, to see what it is.
+    /// Bytes of the init section.
+    init_bytes: u64,
+    /// First bytes behind the init section, to see what it is.
     head: Vec<u8>,
     /// Whether there is, or will be by a write under way, a temporary file to remove.
     temporary_exists: bool,
@@ -33,34 +39,52 @@ pub(super) struct SegmentFile {
 }
 
 impl SegmentFile {
-    /// `{directory}/segment-{number}.ts`; nothing is touched before there is something to write.
-    pub(super) fn new(directory: &Path, number: u64) -> Self {
-        let path = directory.join(format!("segment-{number}.ts"));
-        let temporary = path.with_extension(format!("ts.{TEMPORARY}"));
+    /// `{directory}/{name}.ts`, or `.m4s` for fMP4; nothing is touched before there is something to write.
+    pub(super) fn new(directory: &Path, name: &str) -> Self {
+        let stem = directory.join(name);
+        let temporary = directory.join(format!("{name}.ts.{TEMPORARY}"));
         Self {
-            path,
+            stem,
             temporary,
             file: None,
             gathered: Vec::new(),
             gathered_bytes: 0,
             bytes: 0,
+            init_bytes: 0,
             head: Vec::new(),
             temporary_exists: false,
             abandoned: Arc::new(AtomicBool::new(false)),
         }
     }
 
-    /// Where it will lie.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// Where it will lie, by what it is.
+    pub(super) fn path(&self) -> PathBuf {
+        let ending = if self.init_bytes > 0 || is_mp4(&self.head) { "m4s" } else { "ts" };
+        let mut path = self.stem.clone().into_os_string();
+        path.push(".");
+        path.push(ending);
+        path.into()
     }
 
-    /// Bytes taken so far.
+    /// Bytes taken so far, those of the init section included.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Up to 16 of its first bytes.
+    /// Bytes taken so far behind the init section.
+    pub(super) fn media_bytes(&self) -> u64 {
+        self.bytes - self.init_bytes
+    }
+
+    /// Begins with an init section.
+    pub(super) fn begin_with(&mut self, init: Bytes) {
+        self.init_bytes += init.len() as u64;
+        self.bytes += init.len() as u64;
+        self.gathered_bytes += init.len();
+        self.gathered.push(init);
+    }
+
+    /// Up to 16 of the first bytes behind the init section.
     pub(super) fn head(&self) -> &[u8] {
         &self.head
     }
@@ -83,7 +107,7 @@ impl SegmentFile {
 
     /// Writes what is left and gives it its name.
     pub(super) async fn finish(mut self) -> io::Result<()> {
-        self.write(Some(self.path.clone())).await?;
+        self.write(Some(self.path())).await?;
         self.temporary_exists = false;
         Ok(())
     }
@@ -139,6 +163,12 @@ fn write_step(
     Ok(file)
 }
 
+/// ISO/IEC 14496-12 4.2: a box has its type behind its size; these are what a segment may begin with.
+pub(super) fn is_mp4(head: &[u8]) -> bool {
+    const FIRST: [&[u8]; 8] = [b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"emsg", b"prft", b"free"];
+    head.get(4..8).is_some_and(|kind| FIRST.contains(&kind))
+}
+
 fn create(path: &Path) -> io::Result<File> {
     match File::create(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -191,7 +221,7 @@ mod tests {
     async fn a_file_bears_its_name_only_when_it_is_whole() {
         let directory = tempfile::tempdir().expect("a directory");
         let below = directory.path().join("new").join("stream");
-        let mut file = SegmentFile::new(&below, 7);
+        let mut file = SegmentFile::new(&below, "segment-7");
         let piece = Bytes::from(vec![7; 700_000]);
         for _ in 0..3 {
             file.push(piece.clone()).await.expect("a write");
@@ -206,13 +236,27 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_is_dropped_leaves_nothing() {
         let directory = tempfile::tempdir().expect("a directory");
-        let mut file = SegmentFile::new(directory.path(), 7);
+        let mut file = SegmentFile::new(directory.path(), "segment-7");
         for _ in 0..=GATHER_PIECES {
             file.push(Bytes::from_static(b"x")).await.expect("a write");
         }
         assert_eq!(names(directory.path()), ["segment-7.ts.tmp"]);
         drop(file);
         assert!(names(directory.path()).is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_init_section_lies_at_the_head_and_is_not_taken_for_media() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut file = SegmentFile::new(directory.path(), "segment-7");
+        file.begin_with(Bytes::from_static(b"\0\0\0\x08moov"));
+        assert_eq!((file.media_bytes(), file.head()), (0, &[][..]));
+        file.push(Bytes::from_static(b"\0\0\0\x08moof")).await.expect("memory");
+        assert_eq!((file.media_bytes(), file.bytes()), (8, 16));
+        let path = file.path();
+        file.finish().await.expect("a rename");
+        assert_eq!(names(directory.path()), ["segment-7.m4s"]);
+        assert_eq!(std::fs::read(path).expect("the file"), b"\0\0\0\x08moov\0\0\0\x08moof");
     }
 
     #[test]

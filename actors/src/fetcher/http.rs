@@ -20,10 +20,17 @@ use super::FetchLimits;
 use super::address::{Resolver, check_literal};
 use super::watched::{Ends, Watched};
 use super::work::Pulse;
+use crate::clock;
 
+mod cookies;
 mod error;
+mod headers;
+mod inflate;
+use cookies::Jar;
 pub(super) use error::{FetchError, Subject};
 use error::{classify, classify_io, is_stale};
+pub(super) use headers::Headers;
+use inflate::{InflateError, Inflater};
 
 /// Authorities after which the client is replaced: its pool keeps idle connections by authority and never
 /// forgets one, so a playlist that names a new host for each segment would collect sockets.
@@ -35,15 +42,26 @@ pub(super) struct Http {
     authorities: BTreeSet<String>,
     limits: FetchLimits,
     allow_private: bool,
+    headers: Headers,
+    cookies: Jar,
     pulse: Rc<Pulse>,
     ends: Ends,
 }
 
+/// What an answer said of its own age, to ask whether there is a newer one (RFC 9110 8.8).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Validators {
+    etag: Option<String>,
+    last_modified: Option<String>,
+}
+
 impl Http {
-    pub(super) fn new(limits: FetchLimits, allow_private: bool, pulse: Rc<Pulse>) -> Self {
+    /// A client that sends `headers` along.
+    pub(super) fn new(limits: FetchLimits, allow_private: bool, headers: Headers, pulse: Rc<Pulse>) -> Self {
         let ends = Ends::default();
         let client = client(&limits, allow_private, &ends);
-        Self { client, authorities: BTreeSet::new(), limits, allow_private, pulse, ends }
+        let cookies = Jar::default();
+        Self { client, authorities: BTreeSet::new(), limits, allow_private, headers, cookies, pulse, ends }
     }
 
     /// Asks for `url`, following redirects; the answer is good when this returns, its body still to be read.
@@ -55,27 +73,54 @@ impl Http {
         subject: Subject,
         total: Duration,
     ) -> Result<Body, FetchError> {
+        let unchanged = FetchError::Status(StatusCode::NOT_MODIFIED);
+        self.ask(url, range, subject, total, None).await?.ok_or(unchanged)
+    }
+
+    /// The same for a playlist that was had before; none where it has not changed since.
+    pub(super) async fn get_newer(
+        &mut self,
+        url: &Url,
+        known: &Validators,
+    ) -> Result<Option<Body>, FetchError> {
+        self.ask(url, None, Subject::Playlist, Duration::MAX, Some(known)).await
+    }
+
+    async fn ask(
+        &mut self,
+        url: &Url,
+        range: Option<ByteRange>,
+        subject: Subject,
+        total: Duration,
+        known: Option<&Validators>,
+    ) -> Result<Option<Body>, FetchError> {
         let total = total.min(self.limits.total_timeout);
         let deadline = Instant::now() + total;
         let mut url = url.clone();
         for _ in 0..=self.limits.redirects {
             self.check(&url)?;
-            let response = self
-                .send(&url, range, deadline)
-                .await?
-                .ok_or(FetchError::TooSlow { subject, limit: total })?;
+            let asked = Asked { url: &url, range, known, gzip: subject == Subject::Playlist };
+            let response =
+                self.send(asked, deadline).await?.ok_or(FetchError::TooSlow { subject, limit: total })?;
+            self.cookies.store(&url, response.headers(), clock::now());
+            if response.status() == StatusCode::NOT_MODIFIED && known.is_some() {
+                return Ok(None);
+            }
             if is_redirect(response.status()) {
                 let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
                 url = location.and_then(|location| url.join(location).ok()).ok_or(FetchError::BadRedirect)?;
                 continue;
             }
             let limit = match subject {
-                Subject::Playlist => self.limits.playlist_bytes,
+                Subject::Playlist | Subject::Init => self.limits.playlist_bytes,
                 Subject::Segment => self.limits.segment_bytes,
                 Subject::Key => self.limits.key_bytes,
             };
+            let inflater = inflater(&response)?;
             let body = Body {
                 url,
+                inflater,
+                ended: false,
                 subject,
                 limit,
                 idle: self.limits.idle_timeout,
@@ -92,7 +137,7 @@ impl Http {
                 ends: self.ends.clone(),
                 pulse: Rc::clone(&self.pulse),
             };
-            return body.checked(range);
+            return body.checked(range).map(Some);
         }
         Err(FetchError::Redirects(self.limits.redirects))
     }
@@ -111,11 +156,10 @@ impl Http {
     /// The head of the answer; none where the deadline came first.
     async fn send(
         &mut self,
-        url: &Url,
-        range: Option<ByteRange>,
+        asked: Asked<'_>,
         deadline: Instant,
     ) -> Result<Option<ClientResponse>, FetchError> {
-        self.authorities.insert(url.authority().to_owned());
+        self.authorities.insert(asked.url.authority().to_owned());
         if self.authorities.len() > MAX_AUTHORITIES {
             self.authorities.clear();
             self.client = client(&self.limits, self.allow_private, &self.ends);
@@ -124,7 +168,7 @@ impl Http {
         loop {
             let (wait, left) =
                 (self.limits.header_timeout, deadline.saturating_duration_since(Instant::now()));
-            match self.pulse.within(wait.min(left), self.request(url, range).send()).await {
+            match self.pulse.within(wait.min(left), self.request(asked).send()).await {
                 None if left < wait => return Ok(None),
                 None => return Err(FetchError::NoAnswer(wait)),
                 Some(Ok(response)) => return Ok(Some(response)),
@@ -135,13 +179,27 @@ impl Http {
         }
     }
 
-    fn request(&self, url: &Url, range: Option<ByteRange>) -> awc::ClientRequest {
+    fn request(&self, asked: Asked<'_>) -> awc::ClientRequest {
+        let Asked { url, range, known, gzip } = asked;
         let mut bare = url.clone();
         // Neither fails on a URL with a host, which has been checked.
         let _ = bare.set_username("");
         let _ = bare.set_password(None);
         bare.set_fragment(None);
-        let mut request = self.client.get(bare.as_str()).insert_header((header::ACCEPT_ENCODING, "identity"));
+        let encoding = if gzip { "gzip" } else { "identity" };
+        let mut request = self.client.get(bare.as_str()).insert_header((header::ACCEPT_ENCODING, encoding));
+        if let Some(cookies) = self.cookies.header(url, clock::now()) {
+            request = request.insert_header((header::COOKIE, cookies));
+        }
+        for (name, value) in self.headers.of(url) {
+            request = request.insert_header((name, value));
+        }
+        if let Some(etag) = known.and_then(|known| known.etag.as_deref()) {
+            request = request.insert_header((header::IF_NONE_MATCH, etag));
+        }
+        if let Some(date) = known.and_then(|known| known.last_modified.as_deref()) {
+            request = request.insert_header((header::IF_MODIFIED_SINCE, date));
+        }
         if !url.username().is_empty() || url.password().is_some() {
             let (user, password) =
                 (percent_decode(url.username()), percent_decode(url.password().unwrap_or("")));
@@ -180,11 +238,25 @@ fn client(limits: &FetchLimits, allow_private: bool, ends: &Ends) -> Client {
         .finish()
 }
 
+/// One request.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    url: &'a Url,
+    range: Option<ByteRange>,
+    known: Option<&'a Validators>,
+    /// Whether the body may come as gzip.
+    gzip: bool,
+}
+
 /// A good answer whose body is read piece by piece.
 pub(super) struct Body {
     /// Where it came from in the end.
     pub url: Url,
     response: ClientResponse,
+    /// Where it comes as gzip; none once its end has been had.
+    inflater: Option<Inflater>,
+    /// The body's end has been seen.
+    ended: bool,
     subject: Subject,
     limit: u64,
     idle: Duration,
@@ -247,7 +319,8 @@ impl Body {
     /// The next piece; none at the body's end. Whole when this says so: a body cut short is an error.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
         loop {
-            if self.take == Some(self.got) {
+            // A client that is asked for more behind the end of a body panics.
+            if self.ended || self.take == Some(self.got) {
                 return Ok(None);
             }
             let left = self.deadline.saturating_duration_since(Instant::now());
@@ -261,13 +334,25 @@ impl Body {
             };
             let mut chunk = match next {
                 None if self.was_cut() => return Err(self.truncated()),
-                None => return Ok(None),
-                Some(Ok(chunk)) => chunk,
+                None => {
+                    self.ended = true;
+                    let Some(mut inflater) = self.inflater.take() else { return Ok(None) };
+                    inflater.finish().map_err(|error| self.swell_error(&error))?
+                }
+                Some(Ok(chunk)) => {
+                    self.received += chunk.len() as u64;
+                    let most = self.limit.saturating_sub(self.got);
+                    match &mut self.inflater {
+                        Some(inflater) => {
+                            inflater.push(&chunk, most).map_err(|error| self.swell_error(&error))?
+                        }
+                        None => chunk,
+                    }
+                }
                 Some(Err(PayloadError::Incomplete(_))) => return Err(self.truncated()),
                 Some(Err(PayloadError::Io(error))) => return Err(classify_io(&error)),
                 Some(Err(_)) => return Err(FetchError::NotHttp),
             };
-            self.received += chunk.len() as u64;
             let skipped = self.skip.min(chunk.len() as u64);
             self.skip -= skipped;
             // Both fit: they are at most the chunk's length.
@@ -302,8 +387,36 @@ impl Body {
         short || unfinished || self.take.is_some()
     }
 
+    /// Whether more than `len` bytes of it have been had.
+    pub(super) fn is_larger_than(&self, len: usize) -> bool {
+        self.got > len as u64
+    }
+
+    /// What the answer said of its own age.
+    pub(super) fn validators(&self) -> Validators {
+        let text = |name| self.response.headers().get(name)?.to_str().ok().map(str::to_owned);
+        Validators { etag: text(header::ETAG), last_modified: text(header::LAST_MODIFIED) }
+    }
+
+    fn swell_error(&self, error: &InflateError) -> FetchError {
+        match error {
+            InflateError::TooLarge => FetchError::TooLarge { subject: self.subject, limit: self.limit },
+            InflateError::Damaged => FetchError::BadEncoding,
+        }
+    }
+
     fn truncated(&self) -> FetchError {
         FetchError::Truncated { subject: self.subject, got: self.got, of: self.take.or(self.length) }
+    }
+}
+
+/// What swells the body, where it is packed; an error where in a way that was not asked for.
+fn inflater(response: &ClientResponse) -> Result<Option<Inflater>, FetchError> {
+    let encoding = response.headers().get(header::CONTENT_ENCODING).map(|value| value.as_bytes());
+    match encoding.map(<[u8]>::to_ascii_lowercase).as_deref() {
+        None | Some(b"" | b"identity") => Ok(None),
+        Some(b"gzip" | b"x-gzip") => Ok(Some(Inflater::new())),
+        Some(_) => Err(FetchError::BadEncoding),
     }
 }
 

@@ -7,21 +7,27 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use overdub_media::hls::{DateRange, MediaPlaylist, Segment};
 use tokio::time::{Instant, sleep_until};
 use url::Url;
 
 use super::FetcherConfig;
-use super::download::{DownloadError, Downloader, unsupported};
+use super::companion::{Companion, Covered, Span, Wish, first_time};
+use super::download::{Download, DownloadError, Downloaded, Downloader, unsupported};
 use super::health::{Health, Trouble};
-use super::http::Http;
+use super::http::{Headers, Http};
 use super::pace::{backoff, poll_delay, retry_budget, stall_patience, try_limit};
 use super::plan::{Lost, Plan, Wanted};
-use super::source::{Loaded, Source};
-use crate::messages::{ChildEvent, FetcherEvent, Reporter};
+use super::source::{Chosen, Loaded, Source};
+use crate::clock::UnixMicros;
+use crate::messages::{ChildEvent, FetcherEvent, Reporter, StoredAudio, StoredSegment};
 use crate::space::Space;
 
 /// How often a fetcher that waits says that it is alive.
 const BEAT: Duration = Duration::from_secs(2);
+
+/// Date ranges kept of one segment.
+const MAX_DATE_RANGES: usize = 100;
 
 /// Tries at one segment, beside those in which the source was not to be had at all.
 const MAX_TRIES: u32 = 4;
@@ -66,7 +72,7 @@ impl Pulse {
         let _ = self.within(duration, std::future::pending::<()>()).await;
     }
 
-    async fn sleep_until(&self, at: Instant) {
+    pub(super) async fn sleep_until(&self, at: Instant) {
         self.sleep(at.saturating_duration_since(Instant::now())).await;
     }
 }
@@ -97,11 +103,18 @@ struct Work {
     plan: Plan,
     health: Health,
     downloader: Downloader,
+    companion: Companion,
     retry: Retry,
     pulse: Rc<Pulse>,
     target_duration_s: Option<u32>,
+    /// The playlist as it was read last.
+    listed: Option<Rc<MediaPlaylist>>,
     /// When the source last listed something new.
     advanced_at: Instant,
+    /// What is in the way of the audio's own playlist, as told last.
+    audio_trouble: Option<String>,
+    /// A segment's address has expired: the playlists are to be had anew before the next try.
+    expired: bool,
 }
 
 /// Works until it is dropped.
@@ -110,18 +123,23 @@ pub(super) async fn run(config: FetcherConfig, reporter: Reporter) {
     let directory = config.directory.clone();
     // Leftovers do no harm, so whether this succeeded is of no interest.
     let _ = tokio::task::spawn_blocking(move || super::file::remove_temporary(&directory)).await;
+    let headers = Headers::new(&config.source_url, &config.options.source_headers);
     let mut work = Work {
         directory: config.directory,
         space: config.space,
-        http: Http::new(config.limits, config.allow_private, Rc::clone(&pulse)),
-        source: Source::new(config.source_url),
+        http: Http::new(config.limits, config.allow_private, headers, Rc::clone(&pulse)),
+        source: Source::new(config.source_url, config.options),
         plan: Plan::new(config.start, config.resume, config.lowest_number),
         health: Health::default(),
         downloader: Downloader::new(),
+        companion: Companion::new(),
         retry: Retry::default(),
         pulse,
         target_duration_s: None,
+        listed: None,
         advanced_at: Instant::now(),
+        audio_trouble: None,
+        expired: false,
     };
     work.poll_until_ended().await;
     work.pulse.tell(FetcherEvent::SourceEnded);
@@ -139,13 +157,17 @@ impl Work {
                 Ok(loaded) => {
                     failures = 0;
                     self.clear(Trouble::Source);
+                    if let Some(Chosen { variant, audio }) = self.source.take_chosen() {
+                        self.pulse.tell(FetcherEvent::VariantChosen { variant, audio });
+                    }
                     let changed = self.observe(&loaded);
                     let due = began + poll_delay(self.target(), changed, fastrand::f64());
                     self.fetch_until(&loaded.base, due).await;
                     if self.plan.finished() {
                         return;
                     }
-                    self.pulse.sleep_until(due).await;
+                    let retry = self.retry.not_before.filter(|_| std::mem::take(&mut self.expired));
+                    self.pulse.sleep_until(retry.map_or(due, |retry| retry.min(due))).await;
                 }
                 Err(error) => {
                     failures += 1;
@@ -162,6 +184,7 @@ impl Work {
     /// Takes in a playlist; whether it brought anything new.
     fn observe(&mut self, loaded: &Loaded) -> bool {
         let playlist = &loaded.playlist;
+        self.listed = Some(Rc::clone(playlist));
         if self.target_duration_s != Some(playlist.target_duration_s) {
             self.target_duration_s = Some(playlist.target_duration_s);
             self.tell(Some(FetcherEvent::PlaylistRead { target_duration_s: playlist.target_duration_s }));
@@ -198,7 +221,7 @@ impl Work {
                 self.pulse.sleep_until(not_before).await;
             }
             self.fetch(base, &wanted, due).await;
-            if Instant::now() >= due {
+            if self.expired || Instant::now() >= due {
                 return;
             }
         }
@@ -218,13 +241,15 @@ impl Work {
         let began = Instant::now();
         let since_first = self.retry.since.map_or(Duration::ZERO, |since| began - since);
         let total = try_limit(self.target(), since_first);
-        let accepted = self.retry.partial_len;
-        let result =
-            self.downloader.fetch(&mut self.http, base, wanted, &self.directory, total, accepted).await;
-        match result {
-            Ok(mut stored) => {
+        let name = format!("segment-{}", wanted.number);
+        let accepted_len = self.retry.partial_len;
+        let download = Download { base, segment: &wanted.segment, name: &name, total, accepted_len };
+        match self.downloader.fetch(&mut self.http, &self.directory, download).await {
+            Ok(downloaded) => {
+                let audio = self.audio_of(wanted, &downloaded).await;
+                let date_ranges = self.date_ranges_in(&wanted.segment);
                 self.plan.stored();
-                stored.backlog_us = self.plan.backlog_us();
+                let stored = stored_segment(wanted, downloaded, self.plan.backlog_us(), audio, date_ranges);
                 self.retry = Retry::default();
                 self.pulse.tell(FetcherEvent::SegmentStored(stored));
                 for trouble in [Trouble::Storage, Trouble::Media] {
@@ -235,6 +260,40 @@ impl Work {
             Err(error) if error.is_final() => self.lose(&error.to_string()),
             Err(error) => self.retry_or_lose(&error, began, due),
         }
+    }
+
+    /// The audio of a segment of video, where it lies in a playlist of its own.
+    async fn audio_of(&mut self, wanted: &Wanted, video: &Downloaded) -> Option<Vec<StoredAudio>> {
+        self.source.audio()?;
+        let listed = self.listed.clone()?;
+        let index = listed.segments.iter().position(|s| s.media_sequence == wanted.segment.media_sequence);
+        let span = Span {
+            start_90k: first_time(video.path.clone()).await,
+            duration_us: wanted.segment.duration_us,
+            timeline: index.and_then(|index| listed.timelines().nth(index)).unwrap_or(0),
+            program_date_time: wanted.segment.program_date_time,
+            before_end_us: listed.segments[index.unwrap_or(0)..].iter().map(|s| s.duration_us).sum(),
+        };
+        let patience = retry_budget(self.target());
+        let wish = Wish { span, number: wanted.number, directory: &self.directory, patience };
+        let poller = self.source.audio()?;
+        let covered = self.companion.cover(poller, &mut self.http, &self.pulse, wish).await;
+        let Covered { audio, trouble } = covered;
+        if self.audio_trouble != trouble {
+            self.audio_trouble.clone_from(&trouble);
+            self.pulse.tell(FetcherEvent::AudioChanged { trouble });
+        }
+        Some(audio)
+    }
+
+    /// Values of the EXT-X-DATERANGE tags that begin within a segment.
+    fn date_ranges_in(&self, segment: &Segment) -> Vec<String> {
+        let (Some(listed), Some(begin)) = (&self.listed, segment.program_date_time) else {
+            return Vec::new();
+        };
+        let end = begin.saturating_add(segment.duration_us);
+        let within = |range: &&DateRange| range.start_us.is_some_and(|start| (begin..end).contains(&start));
+        listed.date_ranges.iter().filter(within).take(MAX_DATE_RANGES).map(DateRange::to_text).collect()
     }
 
     /// The segment waits in the source's window until it can be stored.
@@ -253,6 +312,11 @@ impl Work {
             self.retry.polled = false;
         }
         self.retry.tries += 1;
+        if error.is_expired() {
+            // Token URLs: a fresh one stands in the playlists, from the configured one on.
+            self.source.forget();
+            self.expired = true;
+        }
         if let DownloadError::PartialPacket(len) = error {
             self.retry.partial_len = Some(*len);
         }
@@ -301,5 +365,27 @@ impl Work {
     /// The source's target duration in seconds, 1 to 3600; 4 before it is known.
     fn target(&self) -> u32 {
         self.target_duration_s.unwrap_or(4).clamp(1, 3600)
+    }
+}
+
+fn stored_segment(
+    wanted: &Wanted,
+    downloaded: Downloaded,
+    backlog_us: i64,
+    audio: Option<Vec<StoredAudio>>,
+    date_ranges: Vec<String>,
+) -> StoredSegment {
+    let segment = &wanted.segment;
+    StoredSegment {
+        number: wanted.number,
+        media_sequence: segment.media_sequence,
+        path: downloaded.path,
+        bytes: downloaded.bytes,
+        duration_us: segment.duration_us,
+        discontinuity: wanted.discontinuity,
+        program_date_time: segment.program_date_time.map(UnixMicros),
+        backlog_us,
+        audio,
+        date_ranges,
     }
 }

@@ -6,6 +6,7 @@ use super::event::{Action, Fill, Note};
 use super::records::{BatchRecord, FallbackReason, RenditionState};
 use super::{Ledger, Postponed};
 use crate::clock::UnixMicros;
+use crate::messages::StoredSegment;
 use crate::settings::Fallback;
 
 /// Media that HLS playlists list, beside the six target durations that clients want at least.
@@ -213,7 +214,7 @@ impl Ledger {
             if let Some(batch) = self.batches.get(&number)
                 && self.issued.cleans.insert(number)
             {
-                let segments = batch.segments.iter().map(|segment| segment.path.clone()).collect();
+                let segments = batch.segments.iter().flat_map(StoredSegment::paths).cloned().collect();
                 actions.push(Action::Clean { batch: number, segments });
             }
         }

@@ -8,6 +8,8 @@ use super::records::RenditionState;
 /// Counts of what is under way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figures {
+    /// The delay that is configured now, microseconds.
+    pub delay_us: i64,
     /// Media in the open batch, microseconds.
     pub buffer_us: i64,
     /// How much slower the source's clock runs than ours, parts per million, once that is known.
@@ -61,6 +63,7 @@ impl Ledger {
         }
         let issued = &self.issued;
         Figures {
+            delay_us: self.plan.delay_us,
             buffer_us: self.header.open_segments.iter().map(|segment| segment.duration_us).sum(),
             clock_drift_ppm: self.header.pace.drift_ppm(),
             held,
@@ -121,6 +124,7 @@ mod tests {
         ledger.apply(crate::ledger::Event::TimePassed, UnixMicros(3));
         ledger.issued.publishes.extend([(0, 0), (1, 0)]);
         let figures = ledger.figures();
+        assert_eq!(figures.delay_us, 10_000_000);
         assert_eq!(figures.held, [2, 0, 0, 1, 0]);
         let slots = [("main".into(), [0, 2, 0, 0]), ("de".into(), [1, 0, 0, 1])];
         assert_eq!(figures.slots, slots);

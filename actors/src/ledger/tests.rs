@@ -42,6 +42,8 @@ pub(super) fn segment(number: u64, seconds: i64) -> StoredSegment {
         discontinuity: false,
         program_date_time: None,
         backlog_us: 0,
+        audio: None,
+        date_ranges: Vec::new(),
     }
 }
 
@@ -59,7 +61,7 @@ pub(super) fn media(start_s: i64, seconds: i64) -> BatchMedia {
         start_90k: start_s * TICKS,
         end_90k: (start_s + seconds) * TICKS,
         video: Some(VideoMedia {
-            config: VideoConfig { sps: vec![], pps: vec![], width: 2, height: 2 },
+            config: VideoConfig { width: 2, height: 2, ..VideoConfig::default() },
             init_len: 700,
             cuts: vec![cut(TICKS)],
         }),
@@ -70,6 +72,7 @@ pub(super) fn media(start_s: i64, seconds: i64) -> BatchMedia {
                 channels: 2,
                 object_type: 2,
                 frame_samples: 1024,
+                ..AudioConfig::default()
             },
             init_len: 700,
             start: start_s * 48_000,
@@ -78,6 +81,7 @@ pub(super) fn media(start_s: i64, seconds: i64) -> BatchMedia {
             cuts: vec![cut(48_000)],
         }),
         program_date_time: None,
+        date_ranges: Vec::new(),
     }
 }
 

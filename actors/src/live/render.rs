@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use overdub_media::hls::{
-    ByteRange, Map, MediaPlaylist, MultivariantPlaylist, Rendition, RenditionKind, Segment, Variant,
-    write_media, write_multivariant,
+    ByteRange, DateRange, Map, MediaPlaylist, MultivariantPlaylist, Rendition, RenditionKind, Segment,
+    Variant, write_media, write_multivariant,
 };
 use overdub_media::mp4::{TrackConfig, codecs};
 use overdub_media::time::rescale;
@@ -28,12 +28,15 @@ pub(super) fn playlists(listing: &Listing) -> BTreeMap<String, String> {
     let mut playlists = BTreeMap::new();
     playlists.insert("index.m3u8".to_owned(), write_multivariant(&multivariant(newest, &window)));
     if newest.media.video.is_some() {
-        playlists.insert("video.m3u8".to_owned(), window.playlist(listing.ended, video_segment));
+        let text = window.playlist(listing.ended, window.date_ranges(), video_segment);
+        playlists.insert("video.m3u8".to_owned(), text);
     }
     if newest.media.audio.is_some() {
-        playlists.insert("original.m3u8".to_owned(), window.playlist(listing.ended, original_segment));
+        playlists
+            .insert("original.m3u8".to_owned(), window.playlist(listing.ended, Vec::new(), original_segment));
         for rendition in &newest.renditions {
-            let text = window.playlist(listing.ended, |segment| rendition_segment(segment, &rendition.name));
+            let track = |segment: &WindowSegment<'_>| rendition_segment(segment, &rendition.name);
+            let text = window.playlist(listing.ended, Vec::new(), track);
             playlists.insert(rendition_playlist(&rendition.name), text);
         }
     }
@@ -81,7 +84,29 @@ impl<'a> Window<'a> {
         Self { segments, target_duration_s }
     }
 
-    fn playlist(&self, ended: bool, track: impl Fn(&WindowSegment<'_>) -> Segment) -> String {
+    /// The date ranges of the listed batches, each once.
+    fn date_ranges(&self) -> Vec<DateRange> {
+        let mut ranges: Vec<DateRange> = Vec::new();
+        let mut last = None;
+        for batch in self.segments.iter().map(|segment| segment.batch) {
+            if last.replace(batch.batch) == Some(batch.batch) {
+                continue;
+            }
+            for range in batch.media.date_ranges.iter().filter_map(|text| DateRange::read(text)) {
+                if !ranges.contains(&range) {
+                    ranges.push(range);
+                }
+            }
+        }
+        ranges
+    }
+
+    fn playlist(
+        &self,
+        ended: bool,
+        date_ranges: Vec<DateRange>,
+        track: impl Fn(&WindowSegment<'_>) -> Segment,
+    ) -> String {
         let first = self.segments.first();
         let segments = self.segments.iter().map(|listed| {
             let mut segment = track(listed);
@@ -99,7 +124,8 @@ impl<'a> Window<'a> {
             independent_segments: true,
             ended,
             segments: segments.collect(),
-            leniencies: Vec::new(),
+            date_ranges,
+            ..MediaPlaylist::default()
         })
     }
 }
@@ -243,7 +269,7 @@ fn multivariant(newest: &ListBatch, window: &Window<'_>) -> MultivariantPlaylist
         independent_segments: true,
         variants: vec![variant],
         renditions,
-        leniencies: Vec::new(),
+        ..MultivariantPlaylist::default()
     }
 }
 

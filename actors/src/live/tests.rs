@@ -32,6 +32,7 @@ fn batch(number: u64, start_s: i64, count: usize) -> ListBatch {
                 pps: vec![],
                 width: 2,
                 height: 2,
+                ..VideoConfig::default()
             },
             init_len: 700,
             cuts: cuts(TICKS),
@@ -43,6 +44,7 @@ fn batch(number: u64, start_s: i64, count: usize) -> ListBatch {
                 channels: 2,
                 object_type: 2,
                 frame_samples: 1024,
+                ..AudioConfig::default()
             },
             init_len: 700,
             start: start_s * 48_000,
@@ -51,6 +53,7 @@ fn batch(number: u64, start_s: i64, count: usize) -> ListBatch {
             cuts: cuts(48_000),
         }),
         program_date_time: None,
+        date_ranges: Vec::new(),
     };
     ListBatch {
         batch: number,
@@ -128,4 +131,24 @@ fn what_a_rendition_lacks_is_a_gap() {
     let text = &render::playlists(&listing)["audio-main.m3u8"];
     assert_eq!((text.matches("#EXT-X-GAP").count(), text.matches("#EXTINF").count()), (2, 4), "{text}");
     assert_eq!(text.matches("#EXT-X-MAP").count(), 1, "{text}");
+}
+
+#[test]
+fn date_ranges_stand_in_the_pictures_playlist_while_their_batch_is_listed() {
+    let mut listing = Listing::default();
+    let mut list = batch(0, 0, 2);
+    let tag = "ID=\"ad\",START-DATE=\"2026-01-31T12:00:01.000Z\",SCTE35-OUT=0xFC30";
+    Arc::make_mut(&mut list.media).date_ranges =
+        vec![tag.to_owned(), tag.to_owned(), "CLASS=\"none\"".to_owned()];
+    listing.insert(list);
+    for number in 1..20 {
+        listing.insert(batch(number, i64::try_from(number).unwrap() * 12, 2));
+    }
+    listing.advance(at(12));
+    let text = video(&listing);
+    assert_eq!(text.matches(&format!("#EXT-X-DATERANGE:{tag}\n")).count(), 1, "{text}");
+    assert_eq!(text.matches("DATERANGE").count(), 1, "{text}");
+    assert!(!render::playlists(&listing)["audio-main.m3u8"].contains("DATERANGE"));
+    listing.advance(at(240));
+    assert!(!video(&listing).contains("DATERANGE"));
 }

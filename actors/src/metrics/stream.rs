@@ -22,8 +22,6 @@ pub(crate) struct StreamMetrics {
     state: Option<StreamState>,
     /// Whether the source has failed and not come back.
     source_failing: bool,
-    /// Whether the newest segment was lost: the next one lost makes no new hole.
-    in_gap: bool,
 }
 
 fn seconds(micros: i64) -> f64 {
@@ -44,7 +42,6 @@ impl StreamMetrics {
             outputs: BTreeMap::new(),
             state: None,
             source_failing: false,
-            in_gap: false,
         }
     }
 
@@ -55,7 +52,6 @@ impl StreamMetrics {
         outputs: impl IntoIterator<Item = &'a Arc<str>>,
         actors: &[(String, &[&str])],
     ) {
-        self.own.configured_delay.set(settings.delay);
         for rendition in &settings.renditions {
             self.set_connected(&rendition.name.as_str().into(), false);
         }
@@ -67,7 +63,7 @@ impl StreamMetrics {
                 self.all.restarts.with_label_values(&[&self.stream, actor, *cause]);
             }
         }
-        (self.source_failing, self.in_gap) = (false, false);
+        self.source_failing = false;
     }
 
     /// Forgets all series, since the renditions or outputs are no longer the same.
@@ -102,6 +98,7 @@ impl StreamMetrics {
     pub(crate) fn show(&mut self, figures: &Figures, mailbox: usize) {
         let as_gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.own.mailbox.set(as_gauge(mailbox));
+        self.own.configured_delay.set(seconds(figures.delay_us));
         self.own.buffer.set(seconds(figures.buffer_us));
         self.own.clock_drift.set(figures.clock_drift_ppm.unwrap_or_default());
         for (series, count) in self.own.held.iter().zip(figures.held) {
@@ -133,7 +130,7 @@ impl StreamMetrics {
     }
 
     pub(crate) fn segment_stored(&mut self, segment: &StoredSegment) {
-        (self.source_failing, self.in_gap) = (false, false);
+        self.source_failing = false;
         self.own.segments.inc();
         self.own.segment_bytes.inc_by(segment.bytes);
         self.own.segment_media.inc_by(seconds(segment.duration_us.max(0)));
@@ -141,11 +138,12 @@ impl StreamMetrics {
         last.set(unix_seconds(clock::now()));
     }
 
-    pub(crate) fn segment_lost(&mut self, duration_us: i64) {
+    pub(crate) fn segment_lost(&self) {
         self.own.lost_segments.inc();
-        let news = !std::mem::replace(&mut self.in_gap, true);
-        self.own.gaps.inc_by(u64::from(news));
-        self.own.gap_media.inc_by(seconds(duration_us.max(0)));
+    }
+
+    pub(crate) fn gap_began(&self) {
+        self.own.gaps.inc();
     }
 
     pub(crate) fn tolerated(&self, kind: &str, count: u64) {
@@ -154,8 +152,9 @@ impl StreamMetrics {
 
     // ------------------------------------------------------------ batches
 
-    /// A batch was demuxed in `took_us`; its media may begin a new run of the source's clock.
-    pub(crate) fn demuxed(&self, took_us: i64, discontinuity: bool) {
+    /// A batch was demuxed in `took_us`; its media may begin a new run of the source's clock, after a hole.
+    pub(crate) fn demuxed(&self, took_us: i64, discontinuity: bool, gap_us: i64) {
+        self.own.gap_media.inc_by(seconds(gap_us.max(0)));
         self.own.demux_stage.observe(seconds(took_us.max(0)));
         self.own.discontinuities.inc_by(u64::from(discontinuity));
     }
@@ -167,15 +166,10 @@ impl StreamMetrics {
         self.all.behind.with_label_values(own).set(seconds(delay_us + length_us));
     }
 
-    pub(crate) fn skipped(&mut self, reason: &SkipReason, media_us: i64) {
-        let (series, is_gap) = match reason {
-            SkipReason::Unreadable { .. } => (&self.own.skipped_unreadable, true),
-            SkipReason::Stopped => (&self.own.skipped_stopped, false),
-        };
-        series.inc();
-        if is_gap {
-            self.own.gaps.inc();
-            self.own.gap_media.inc_by(seconds(media_us.max(0)));
+    pub(crate) fn skipped(&self, reason: &SkipReason) {
+        match reason {
+            SkipReason::Unreadable { .. } => self.own.skipped_unreadable.inc(),
+            SkipReason::Stopped => self.own.skipped_stopped.inc(),
         }
     }
 

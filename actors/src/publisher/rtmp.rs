@@ -7,6 +7,7 @@
 //! | `link`, `backoff` | the connection over its whole life |
 //! | `client`, `connection`, `socket` | opening and closing one, its bytes, TCP and TLS |
 //! | `target`, `error` | the URL taken apart; why there is no connection |
+//! | `enhanced` | whether a server takes codecs beyond FLV's own |
 //! | `gop`, `sample` | one fragment of the output file in memory |
 //! | `muxer` | samples to RTMP messages |
 //!
@@ -17,6 +18,7 @@ mod backoff;
 mod client;
 mod connection;
 mod driver;
+mod enhanced;
 mod error;
 mod gop;
 mod link;

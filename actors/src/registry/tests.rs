@@ -95,6 +95,7 @@ fn settings(id: &StreamId) -> StreamSettings {
         max_concurrent_batches: 2,
         hls_output: true,
         start: StartAt::Live,
+        source: crate::settings::SourceOptions::default(),
         renditions: vec![RenditionSettings {
             name: "main".to_owned(),
             language: None,

@@ -17,7 +17,7 @@ static CHILDREN: Semaphore = Semaphore::const_new(2);
 const MAX_STDERR: usize = 400;
 
 /// What a child put out.
-pub(super) struct Output {
+pub(crate) struct Output {
     /// The first bytes, as many as were asked for at most.
     pub kept: Vec<u8>,
     /// How many there were; counted up to the limit.
@@ -26,7 +26,7 @@ pub(super) struct Output {
 
 /// Runs FFmpeg with these arguments, `input` on its standard input. Of its output, `keep` bytes are kept; one that
 /// puts out more than `most` is ended.
-pub(super) async fn run<S: AsRef<OsStr>>(
+pub(crate) async fn run<S: AsRef<OsStr>>(
     args: impl IntoIterator<Item = S>,
     input: Vec<u8>,
     keep: usize,
@@ -50,7 +50,7 @@ async fn run_child(mut command: Command, input: Vec<u8>, keep: usize, most: u64)
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| format!("ffmpeg, needed for the processed audio, does not start: {error}"))?;
+        .map_err(|error| format!("ffmpeg, needed to convert audio, does not start: {error}"))?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let feed = async {
         if let Some(mut stdin) = stdin {
@@ -72,7 +72,7 @@ async fn run_child(mut command: Command, input: Vec<u8>, keep: usize, most: u64)
     if status.success() || output.total > most {
         Ok(output)
     } else {
-        Err(format!("ffmpeg could not work on the processed audio: {complaint}"))
+        Err(format!("ffmpeg could not work on the audio: {complaint}"))
     }
 }
 

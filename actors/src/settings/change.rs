@@ -221,6 +221,7 @@ mod tests {
             max_concurrent_batches: 3,
             hls_output: true,
             start: StartAt::Live,
+            source: crate::settings::SourceOptions::default(),
             renditions: vec![rendition("main"), rendition("de")],
         }
     }

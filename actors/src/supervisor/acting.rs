@@ -225,10 +225,11 @@ impl StreamSupervisor {
                     SkipReason::Stopped => tracing::info!(stream, batch, %reason, "batch skipped"),
                     SkipReason::Unreadable { .. } => tracing::error!(stream, batch, %reason, "batch skipped"),
                 }
-                self.count_skipped(batch, &reason);
+                self.metrics.skipped(&reason);
             }
             Note::GapBegan { batch } => {
                 tracing::warn!(stream, batch, "media is lost: the timeline has a gap before this batch");
+                self.metrics.gap_began();
             }
             Note::ClockJumped { batch, by_us } => {
                 let by_ms = by_us / 1000;

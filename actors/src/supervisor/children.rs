@@ -221,6 +221,7 @@ impl StreamSupervisor {
         Ok(FetcherConfig {
             stream_id: settings.stream_id.clone(),
             source_url: Url::parse(&settings.source_url).map_err(|error| format!("source URL: {error}"))?,
+            options: settings.source.clone(),
             directory: self.files.originals().to_owned(),
             resume,
             lowest_number: header.next_segment_number,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::media::SoundNote;
 use super::{Lifecycle, StreamSupervisor};
 use crate::clock::{self, UnixMicros};
 use crate::messages::ChildId;
@@ -18,6 +19,13 @@ pub(super) struct Condition {
     /// Whether the source was ever reached in this run, and what is wrong with it now.
     pub source_seen: bool,
     pub source_fault: Option<String>,
+    /// Which variant and which audio of a multivariant playlist were taken, and why.
+    pub variant: Option<String>,
+    pub audio: Option<String>,
+    /// What is in the way of the source's audio, where it has a playlist of its own.
+    pub audio_fault: Option<String>,
+    /// What became of the source's sound in the newest batch.
+    pub sound: SoundNote,
     /// Segments lost since one was stored, and why the first was.
     pub lost_in_a_row: u32,
     pub loss: Option<String>,
@@ -54,6 +62,10 @@ impl Condition {
         Self {
             source_seen: false,
             source_fault: None,
+            variant: None,
+            audio: None,
+            audio_fault: None,
+            sound: SoundNote::default(),
             lost_in_a_row: 0,
             loss: None,
             unreadable: None,
@@ -81,7 +93,8 @@ impl Condition {
             link.fault.as_ref().map(|fault| format!("processor of {name} is not connected: {fault}"))
         });
         let fallbacks = self.fallbacks.iter().map(|(name, why)| format!("{name} is on fallback: {why}"));
-        let reasons: Vec<String> = outputs.chain(links).chain(fallbacks).collect();
+        let audio = self.audio_fault.iter().map(|fault| format!("source: {fault}"));
+        let reasons: Vec<String> = audio.chain(outputs).chain(links).chain(fallbacks).collect();
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 }

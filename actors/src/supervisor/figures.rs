@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::children::{StageFault, wanted};
 use super::{HLS_OUTPUT, StreamSupervisor};
 use crate::clock;
-use crate::ledger::{BatchRecord, RenditionRecord, SkipReason};
+use crate::ledger::{BatchRecord, RenditionRecord};
 
 impl StreamSupervisor {
     /// Makes the series of a run, so that its first event is seen as one.
@@ -23,7 +23,8 @@ impl StreamSupervisor {
     pub(super) fn count_demuxed(&mut self, batch: u64) {
         let Some(record) = self.ledger.batches().get(&batch) else { return };
         let (Some(media), Some(demuxed_at)) = (&record.media, record.demuxed_at) else { return };
-        self.metrics.demuxed(demuxed_at.micros_since(record.collected_at), media.discontinuity);
+        let took_us = demuxed_at.micros_since(record.collected_at);
+        self.metrics.demuxed(took_us, media.discontinuity, record.gap_us);
         if let (Some(airs), Some(ends)) = (record.air_start(), record.air_end()) {
             self.metrics.scheduled(airs.micros_since(record.collected_at), ends.micros_since(airs));
         }
@@ -69,11 +70,6 @@ impl StreamSupervisor {
         if let (Some(fit), Some(rate)) = (fit.and_then(|slot| slot.fit.as_ref()), rate) {
             self.metrics.fitted(rendition, fit, rate);
         }
-    }
-
-    pub(super) fn count_skipped(&mut self, batch: u64, reason: &SkipReason) {
-        let media_us = self.ledger.batches().get(&batch).map_or(0, BatchRecord::listed_duration_us);
-        self.metrics.skipped(reason, media_us);
     }
 
     /// An output has aired a batch: samples that it sent and missed, bytes; how late a sample left at most.

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::StreamSupervisor;
 use crate::files::folder_size;
 use crate::ledger::Event;
+use crate::messages::StoredSegment;
 use crate::requests::{BatchView, StreamView};
 
 /// The stream as shown.
@@ -61,7 +62,7 @@ impl Handler<CleanNow> for StreamSupervisor {
             if self.cleaning.contains(&number) {
                 continue;
             }
-            let segments = batch.segments.iter().map(|segment| segment.path.clone()).collect();
+            let segments = batch.segments.iter().flat_map(StoredSegment::paths).cloned().collect();
             let (freed, receiver) = oneshot::channel();
             self.clean(number, segments, Some(freed), ctx);
             receivers.push(receiver);

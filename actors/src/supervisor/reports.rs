@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix::{Context, Handler};
 
+use super::media::SoundNote;
 use super::{Lifecycle, StreamSupervisor};
 use crate::ledger::Event;
 use crate::messages::{
@@ -62,6 +63,17 @@ impl StreamSupervisor {
                 self.condition.source_seen = true;
                 self.feed(Event::TargetDurationRead { seconds: target_duration_s }, ctx);
             }
+            FetcherEvent::VariantChosen { variant, audio } => {
+                tracing::info!(stream = self.id(), variant, audio, "variant chosen");
+                (self.condition.variant, self.condition.audio) = (Some(variant), audio);
+            }
+            FetcherEvent::AudioChanged { trouble } => {
+                tracing::warn!(stream = self.id(), trouble, "the source's audio");
+                if let Some(reason) = &trouble {
+                    self.complain(&ChildId::Fetcher, reason.clone());
+                }
+                self.condition.audio_fault = trouble;
+            }
             FetcherEvent::SegmentStored(segment) => {
                 self.condition.source_seen = true;
                 self.condition.lost_in_a_row = 0;
@@ -76,7 +88,7 @@ impl StreamSupervisor {
                 self.feed(Event::SegmentStored(segment), ctx);
             }
             FetcherEvent::SegmentLost { media_sequence, duration_us, reason } => {
-                self.metrics.segment_lost(duration_us);
+                self.metrics.segment_lost();
                 tracing::warn!(stream = self.id(), media_sequence, duration_us, reason, "segment lost");
                 self.complain(&ChildId::Fetcher, format!("segment {media_sequence} is lost: {reason}"));
                 self.condition.lost_in_a_row += 1;
@@ -110,6 +122,7 @@ impl StreamSupervisor {
         match event {
             DemuxerEvent::BatchDemuxed { batch, media, carry, leniencies } => {
                 self.condition.unreadable = None;
+                self.condition.sound = SoundNote::of(&leniencies);
                 for (kind, count) in leniencies {
                     self.metrics.tolerated(kind, count);
                     if count > 0 {

@@ -66,6 +66,7 @@ impl Bench {
             max_concurrent_batches: 2,
             hls_output: true,
             start: StartAt::Live,
+            source: crate::settings::SourceOptions::default(),
             renditions: vec![RenditionSettings {
                 name: "main".to_owned(),
                 language: None,
@@ -148,6 +149,8 @@ fn leave_work_in_flight(stream: &mut StreamSupervisor, ctx: &mut Context<StreamS
         discontinuity: false,
         program_date_time: None,
         backlog_us: 0,
+        audio: None,
+        date_ranges: Vec::new(),
     };
     stream.feed(Event::SegmentStored(segment), ctx);
     assert!(stream.ledger.has_work_in_flight());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::media::described;
 use super::{HLS_OUTPUT, Lifecycle, StreamSupervisor, rtmp_outputs, shown};
 use crate::clock::{self, UnixMicros, rfc3339};
 use crate::ledger::{BatchRecord, FallbackReason, RenditionRecord, RenditionState};
@@ -52,6 +53,15 @@ impl StreamSupervisor {
             && self.condition.state.is_active();
         SourceView {
             up,
+            variant: self.condition.variant.clone(),
+            audio: self.condition.audio.clone(),
+            media: self
+                .ledger
+                .batches()
+                .values()
+                .rev()
+                .find_map(|batch| batch.media.as_ref())
+                .map(|media| described(media, self.condition.sound)),
             bitrate: shown::source_bitrate(&self.ledger).filter(|_| up),
             buffer_duration: self.settings().buffer_duration,
             segments: header.totals.segments,

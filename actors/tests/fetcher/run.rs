@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::{Actor, AsyncContext, Context, Handler};
 use overdub_actors::fetcher::{FetchLimits, Fetcher, FetcherConfig};
 use overdub_actors::messages::{ChildEvent, ChildId, FetcherEvent, Report, Reporter, StoredSegment};
-use overdub_actors::settings::{StartAt, StreamId};
+use overdub_actors::settings::{SourceOptions, StartAt, StreamId};
 use tokio::sync::mpsc;
 
 /// Longest that a test waits for what it expects.
@@ -55,6 +55,7 @@ pub fn config(url: &str) -> FetcherConfig {
     FetcherConfig {
         stream_id: StreamId::new("test").expect("an id"),
         source_url: url.parse().expect("a URL"),
+        options: SourceOptions::default(),
         directory: PathBuf::new(),
         resume: None,
         lowest_number: 0,
@@ -136,6 +137,15 @@ impl Run {
     pub async fn failed(&mut self) -> String {
         self.until(|event| {
             if let FetcherEvent::SourceFailed { reason } = event { Some(reason.clone()) } else { None }
+        })
+        .await
+    }
+
+    /// Which variant and which audio were chosen, and why.
+    pub async fn chosen(&mut self) -> (String, Option<String>) {
+        self.until(|event| match event {
+            FetcherEvent::VariantChosen { variant, audio } => Some((variant.clone(), audio.clone())),
+            _ => None,
         })
         .await
     }

@@ -16,6 +16,8 @@ pub enum Answer {
     Ranged(Vec<u8>),
     /// Another status, with an empty body.
     Status(&'static str),
+    /// 200 with headers of the script's own; 304 to whoever names the ETag among them.
+    With { headers: Vec<(&'static str, String)>, body: Vec<u8> },
     /// 302 to an address.
     Redirect(String),
     /// A length, fewer bytes, and the end of the connection.
@@ -39,6 +41,8 @@ pub struct Request {
     pub path: String,
     pub range: Option<String>,
     pub authorization: Option<String>,
+    /// Names in lower case.
+    pub headers: HashMap<String, String>,
 }
 
 #[derive(Default)]
@@ -99,10 +103,13 @@ impl Server {
                 lines.filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()).next()
             };
             let path = text.split(' ').nth(1).unwrap_or("/").to_owned();
-            let request = Request { path, range: header("range"), authorization: header("authorization") };
+            let lines = text.lines().filter_map(|line| line.split_once(": "));
+            let headers = lines.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+            let (range, authorization) = (header("range"), header("authorization"));
+            let request = Request { path, range, authorization, headers };
             let answer = self.next_answer(&request);
             self.script.borrow_mut().requests.push(request.clone());
-            if send(&mut stream, answer, request.range.as_deref()).await.is_none() {
+            if send(&mut stream, answer, &request).await.is_none() {
                 return;
             }
         }
@@ -119,7 +126,8 @@ impl Server {
 }
 
 /// None where the connection ends with this answer.
-async fn send(stream: &mut TcpStream, answer: Answer, range: Option<&str>) -> Option<()> {
+async fn send(stream: &mut TcpStream, answer: Answer, request: &Request) -> Option<()> {
+    let range = request.range.as_deref();
     let ok = |status: &str, body: &[u8]| {
         let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
         [head.as_bytes(), body].concat()
@@ -140,6 +148,20 @@ async fn send(stream: &mut TcpStream, answer: Answer, range: Option<&str>) -> Op
             stream.write_all(&bytes).await.ok()
         }
         Answer::Status(status) => stream.write_all(&ok(status, b"")).await.ok(),
+        Answer::With { headers, body } => {
+            let known = request.headers.get("if-none-match");
+            let unchanged = headers.iter().any(|(name, value)| *name == "ETag" && known == Some(value));
+            let (status, body) =
+                if unchanged { ("304 Not Modified", &[][..]) } else { ("200 OK", &body[..]) };
+            let mut head = format!("HTTP/1.1 {status}\r\n");
+            for (name, value) in headers {
+                head += &format!("{name}: {value}\r\n");
+            }
+            if !unchanged {
+                head += &format!("Content-Length: {}\r\n", body.len());
+            }
+            stream.write_all(&[head.as_bytes(), b"\r\n", body].concat()).await.ok()
+        }
         Answer::Redirect(to) => {
             let head = format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
             stream.write_all(head.as_bytes()).await.ok()

@@ -57,6 +57,7 @@ pub fn make_huge(folder: &Path, air: UnixMicros) -> PublishBatch {
         pps: vec![Bytes::from_static(&[0x68, 0xCE])],
         width: 320,
         height: 180,
+        ..VideoConfig::default()
     };
     let picture = |number: i64| VideoSample {
         dts_90k: number * 3600,

@@ -2,7 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::config::AacParams;
+use super::config::{AacParams, FRAME_SAMPLES};
+use super::layout;
+use crate::audio;
 use crate::counters::Counters;
 use crate::ts::Timestamps;
 use crate::ts::marks::Marks;
@@ -52,6 +54,7 @@ struct Header {
     header_len: usize,
     frame_len: usize,
     raw_blocks: u32,
+    crc: bool,
 }
 
 /// 1.A.2.2.1, 1.A.2.2.2; `None` where the bytes cannot be a header.
@@ -61,7 +64,10 @@ fn parse_header(bytes: &[u8]) -> Option<Header> {
     if head[0] != 0xff || head[1] & 0xf6 != 0xf0 {
         return None;
     }
-    let header_len = if head[1] & 1 == 0 { HEADER_LEN + CRC_LEN } else { HEADER_LEN };
+    let crc = head[1] & 1 == 0;
+    let raw_blocks = usize::from(head[6] & 0x3) + 1;
+    // 1.A.2.2.3: with several blocks, the positions of all but the first stand before the CRC.
+    let header_len = if crc { HEADER_LEN + (raw_blocks - 1) * 2 + CRC_LEN } else { HEADER_LEN };
     let params = AacParams {
         object_type: (head[2] >> 6) + 1,
         rate_index: head[2] >> 2 & 0xf,
@@ -72,7 +78,32 @@ fn parse_header(bytes: &[u8]) -> Option<Header> {
         params,
         header_len,
         frame_len,
-        raw_blocks: u32::from(head[6] & 0x3) + 1,
+        raw_blocks: raw_blocks as u32,
+        crc,
+    })
+}
+
+/// Bytes of the frame that `bytes` begins with, header included; `None` where they cannot be a header.
+#[must_use]
+pub fn frame_len(bytes: &[u8]) -> Option<usize> {
+    parse_header(bytes).map(|header| header.frame_len)
+}
+
+/// The frame that `bytes` begins with, for a transcoder.
+#[must_use]
+pub fn foreign_header(bytes: &[u8]) -> Option<audio::Header> {
+    let header = parse_header(bytes)?;
+    let channels = match header.params.channel_config {
+        0 => layout::channels(bytes.get(header.header_len..)?).unwrap_or(2),
+        7 => 8,
+        config => config,
+    };
+    Some(audio::Header {
+        codec: audio::ForeignCodec::Adts,
+        len: header.frame_len,
+        sample_rate: header.params.sample_rate(),
+        channels,
+        samples: header.raw_blocks * FRAME_SAMPLES,
     })
 }
 
@@ -170,7 +201,8 @@ impl AdtsReader {
         self.params = Some(header.params);
         let (stamp, origin) = self.marks.take(self.base);
         let bytes = self.consume(header.frame_len);
-        if header.raw_blocks > 1 || header.frame_len == header.header_len {
+        let blocks = blocks(&bytes, header);
+        if blocks.is_empty() {
             let name = if header.raw_blocks > 1 { "adts_multiple_blocks" } else { "adts_empty_frames" };
             counters.add(name, 1);
             if stamp.is_some() {
@@ -181,21 +213,47 @@ impl AdtsReader {
             return;
         }
         let earlier = self.left_out_stamp.take();
-        out.push(AdtsFrame {
-            data: bytes.slice(header.header_len..),
-            params: header.params,
-            // A left-out frame's time is still the time to count from.
-            stamp: stamp.or(earlier),
-            origin,
-            left_out: if stamp.is_some() { 0 } else { self.left_out },
-        });
-        self.left_out = 0;
+        for (index, data) in blocks.into_iter().enumerate() {
+            out.push(AdtsFrame {
+                data,
+                params: header.params,
+                // A left-out frame's time is still the time to count from.
+                stamp: if index == 0 { stamp.or(earlier) } else { None },
+                origin,
+                left_out: if stamp.is_some() { 0 } else { self.left_out },
+            });
+            self.left_out = 0;
+        }
     }
 
     fn consume(&mut self, len: usize) -> Bytes {
         self.base += len as u64;
         self.buffer.split_to(len).freeze()
     }
+}
+
+/// The raw data blocks of a frame; none where they cannot be told apart: without CRC nothing says where the
+/// second of several begins, short of decoding the first.
+fn blocks(frame: &Bytes, header: &Header) -> Vec<Bytes> {
+    let body = frame.slice(header.header_len..);
+    if header.raw_blocks == 1 {
+        return if body.is_empty() { Vec::new() } else { vec![body] };
+    }
+    if !header.crc {
+        return Vec::new();
+    }
+    // 1.A.3.2: positions count from the first block; each block has a CRC of its own behind it.
+    let positions = frame[HEADER_LEN..header.header_len - CRC_LEN]
+        .chunks_exact(2)
+        .map(|at| usize::from(u16::from_be_bytes([at[0], at[1]])));
+    let ends: Vec<usize> = positions.chain([body.len()]).collect();
+    let mut start = 0;
+    let blocks = ends.into_iter().map(|end| {
+        let range = start..end.checked_sub(CRC_LEN)?;
+        start = end;
+        (range.start < range.end && range.end <= body.len()).then(|| body.slice(range))
+    });
+    blocks.collect::<Option<Vec<_>>>().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -217,11 +275,11 @@ mod tests {
         bytes
     }
 
-    fn stamp(pts: u64) -> Option<Timestamps> {
+    fn stamp(pts: i64) -> Option<Timestamps> {
         Some(Timestamps { pts, dts: pts })
     }
 
-    fn read(pes: &[(u64, &[u8])]) -> (Vec<AdtsFrame>, Counters, Bytes) {
+    fn read(pes: &[(i64, &[u8])]) -> (Vec<AdtsFrame>, Counters, Bytes) {
         let (mut reader, mut counters, mut out) = (AdtsReader::default(), Counters::default(), Vec::new());
         for (pts, data) in pes {
             reader.begin_pes(stamp(*pts), 0);
@@ -292,6 +350,33 @@ mod tests {
             out.iter().map(|f| (f.data[0], f.stamp, f.left_out)).collect::<Vec<_>>(),
             [(2, stamp(50), 3), (3, None, 0)]
         );
+        assert_eq!(counters.get("adts_multiple_blocks"), 1);
+    }
+
+    #[test]
+    fn blocks_of_a_frame_with_crc_are_told_apart() {
+        let mut bytes = frame(&[], true, 3);
+        bytes.truncate(7);
+        for position in [22u16, 54] {
+            bytes.extend(position.to_be_bytes());
+        }
+        bytes.extend([0xaa, 0xaa]);
+        for (block, len) in [(1u8, 20), (2, 30), (3, 10)] {
+            bytes.extend(vec![block; len]);
+            bytes.extend([0xbb, 0xbb]);
+        }
+        let len = bytes.len();
+        bytes[4] = (len >> 3) as u8;
+        bytes[5] = 0x1f | (len << 5) as u8;
+        let (out, counters, _) = read(&[(50, &[bytes.clone(), bytes.clone()].concat())]);
+        let seen: Vec<_> = out.iter().map(|f| (f.data[0], f.data.len(), f.stamp)).collect();
+        let block = |stamp| [(1, 20, stamp), (2, 30, None), (3, 10, None)];
+        assert_eq!(seen, [block(stamp(50)), block(None)].concat());
+        assert_eq!(counters, Counters::default());
+        // A position beyond the frame.
+        bytes[7] = 0xff;
+        let (out, counters, _) = read(&[(50, &[bytes, frame(&[4; 9], true, 1)].concat())]);
+        assert_eq!(out.iter().map(|f| (f.data[0], f.left_out)).collect::<Vec<_>>(), [(4, 3)]);
         assert_eq!(counters.get("adts_multiple_blocks"), 1);
     }
 

@@ -9,7 +9,7 @@ const SAMPLE_RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000, 7350];
 
 /// Samples of one access unit. ADTS cannot say 960.
-const FRAME_SAMPLES: u32 = 1024;
+pub(super) const FRAME_SAMPLES: u32 = 1024;
 
 /// The fields of an ADTS header that stay the same from frame to frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,9 @@ pub enum UnsupportedAac {
     /// The channels are described in the first access unit instead of the header.
     #[error("AAC with a channel layout of its own (channel_configuration 0)")]
     ChannelLayout,
+    /// Frames hold several access units and nothing says where each begins.
+    #[error("AAC with several blocks a frame and no CRC")]
+    SeveralBlocks,
 }
 
 impl AacParams {
@@ -56,6 +59,7 @@ impl AacParams {
             channels,
             object_type: self.object_type,
             frame_samples: FRAME_SAMPLES,
+            ..AudioConfig::default()
         })
     }
 
@@ -99,7 +103,8 @@ impl AacParams {
         let [object_type, rate_index, channel_config] = [bits >> 11, bits >> 7 & 0xf, bits >> 3 & 0xf]
             .map(|field| u8::try_from(field).expect("fields of at most five bits"));
         let params = Self { object_type, rate_index, channel_config };
-        (params.config().as_ref() == Ok(config)).then_some(params)
+        let made = params.config().ok()?;
+        (AudioConfig { sbr: config.sbr, ..made } == *config).then_some(params)
     }
 }
 

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::aac::{AacParams, AdtsFrame, silent_access_unit};
+use super::unit::{AudioFormat, AudioUnit};
+use crate::aac::{SbrDetector, silent_access_unit};
 use crate::counters::Counters;
 use crate::sample::{AudioConfig, AudioSample};
 use crate::time::{TICKS_PER_SECOND, rescale};
@@ -56,7 +57,8 @@ pub struct AudioTrack {
     /// Configuration of the last frame that came.
     newest: Option<AudioConfig>,
     /// The batch's configuration, set by its first frame.
-    config: Option<(AacParams, AudioConfig)>,
+    config: Option<(AudioFormat, AudioConfig)>,
+    sbr: SbrDetector,
     silence: Option<Bytes>,
     pending: Option<(AudioSample, u32)>,
     /// Whether media was lost before the next frame: the hole stays.
@@ -67,7 +69,8 @@ impl AudioTrack {
     /// Goes on where the batch before ended; `config` is what it knew.
     #[must_use]
     pub fn new(state: AudioCarry, config: Option<AudioConfig>) -> Self {
-        Self { state, newest: config, config: None, silence: None, pending: None, gap: false }
+        let sbr = SbrDetector::new(config.as_ref().is_some_and(|config| config.sbr));
+        Self { state, newest: config, config: None, sbr, silence: None, pending: None, gap: false }
     }
 
     /// Whether media was lost before the first frame. A hole there is not filled.
@@ -79,13 +82,20 @@ impl AudioTrack {
     /// What the next batch must know: positions, and the configuration of the last frame.
     #[must_use]
     pub fn carry(&self) -> (AudioCarry, Option<AudioConfig>) {
-        (self.state.clone(), self.newest.clone())
+        let sbr = self.config.is_some() && self.sbr.found();
+        let newest = self.newest.as_ref().map(|newest| {
+            let same =
+                self.config.as_ref().is_some_and(|(_, config)| config.sample_rate == newest.sample_rate);
+            AudioConfig { sbr: if same { sbr } else { newest.sbr }, ..newest.clone() }
+        });
+        (self.state.clone(), newest)
     }
 
     /// The batch's configuration, once a frame has come.
     #[must_use]
     pub fn batch_config(&self) -> Option<AudioConfig> {
-        self.config.as_ref().map(|(_, config)| config.clone())
+        let sbr = self.sbr.found();
+        self.config.as_ref().map(|(_, config)| AudioConfig { sbr, ..config.clone() })
     }
 
     /// Samples a second that positions count in.
@@ -102,21 +112,24 @@ impl AudioTrack {
 
     /// Looks at a frame before it is placed: `None` if it cannot be part of this batch, else the frames left out
     /// before it.
-    pub fn accept(&mut self, frame: &AdtsFrame, counters: &mut Counters) -> Option<u32> {
+    pub fn accept(&mut self, frame: &AudioUnit, counters: &mut Counters) -> Option<u32> {
         match &self.config {
-            Some((params, _)) if *params == frame.params => {}
+            Some((format, _)) if *format == frame.format => {}
             Some(_) => {
                 // One batch has one configuration; the next begins with the new one.
                 counters.add("audio_config_change_dropped", 1);
-                self.newest = frame.params.config().ok();
+                self.newest = frame.format.config().ok();
                 return None;
             }
-            None => self.begin(frame.params, frame.params.config().ok()?),
+            None => self.begin(frame.format.clone(), frame.format.config().ok()?),
+        }
+        if let Some((_, config)) = &self.config {
+            self.sbr.look(config, &frame.data);
         }
         Some(frame.left_out)
     }
 
-    fn begin(&mut self, params: AacParams, config: AudioConfig) {
+    fn begin(&mut self, format: AudioFormat, config: AudioConfig) {
         if self.state.rate != config.sample_rate {
             let old = self.state.rate;
             let to_new = |position: i64| rescale(position, old, config.sample_rate);
@@ -125,8 +138,11 @@ impl AudioTrack {
             self.state.rate = config.sample_rate;
         }
         self.silence = silent_access_unit(&config);
+        if self.newest.as_ref().is_none_or(|known| known.sample_rate != config.sample_rate) {
+            self.sbr = SbrDetector::default();
+        }
         self.newest = Some(config.clone());
-        self.config = Some((params, config));
+        self.config = Some((format, config));
     }
 
     /// Takes the next access unit, with its time on the output timeline unless it follows the one before; gives
@@ -198,8 +214,7 @@ impl AudioTrack {
         let Some(next) = self.state.next else { return out };
         if self.config.is_none() {
             let Some(config) = self.newest.clone() else { return out };
-            let Some(params) = AacParams::of(&config) else { return out };
-            self.begin(params, config);
+            self.begin(AudioFormat::of(&config), config);
         }
         let (Some((_, config)), Some(_)) = (&self.config, &self.silence) else { return out };
         let frame = i64::from(config.frame_samples);
@@ -257,7 +272,8 @@ impl AudioTrack {
 mod tests {
     use super::*;
 
-    const PARAMS: AacParams = AacParams { object_type: 2, rate_index: 3, channel_config: 2 };
+    const PARAMS: crate::aac::AacParams =
+        crate::aac::AacParams { object_type: 2, rate_index: 3, channel_config: 2 };
 
     struct Run {
         track: AudioTrack,
@@ -271,9 +287,9 @@ mod tests {
         }
 
         fn push(&mut self, pts_90k: Option<i64>, left_out: u32) {
-            let frame = AdtsFrame {
+            let frame = AudioUnit {
                 data: Bytes::from_static(b"x"),
-                params: PARAMS,
+                format: AudioFormat::Adts(PARAMS),
                 stamp: None,
                 origin: 0,
                 left_out,

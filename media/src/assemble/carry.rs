@@ -8,8 +8,9 @@ use super::clock::ClockCarry;
 use super::untimed::UntimedCarry;
 use super::video::VideoCarry;
 use crate::counters::Counters;
+use crate::foreign::ForeignCarry;
 use crate::sample::{AudioConfig, VideoConfig};
-use crate::ts::{Program, Timestamps};
+use crate::ts::{Codec, Program, Timestamps};
 
 /// Opaque to callers, a few kilobytes; `Carry::default()` stands before the first batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +18,11 @@ use crate::ts::{Program, Timestamps};
 pub struct Carry {
     pub(super) started: bool,
     pub(super) epoch: u32,
-    pub(super) program: Option<Program>,
+    #[serde(flatten)]
+    pub(super) main: SourceCarry,
+    /// The source of audio alone, where there is one.
+    #[serde(default)]
+    pub(super) audio_source: SourceCarry,
     pub(super) pictures_flow: bool,
     pub(super) open_gops: bool,
     pub(super) untimed: UntimedCarry,
@@ -26,9 +31,28 @@ pub struct Carry {
     pub(super) video_config: Option<VideoConfig>,
     pub(super) audio: AudioCarry,
     pub(super) audio_config: Option<AudioConfig>,
-    pub(super) adts: AdtsRest,
+    /// Configurations of the last batch that had video and audio in this epoch.
+    #[serde(default)]
+    pub(super) batch_configs: (Option<VideoConfig>, Option<AudioConfig>),
+    /// Of audio that is transcoded.
+    #[serde(default)]
+    pub(super) foreign: ForeignCarry,
+    /// Where the audio of a playlist of its own ends, in the source's times.
+    #[serde(default)]
+    pub(super) beside_end_90k: Option<i64>,
     /// How far the video was when audio last came.
     pub(super) video_at_last_audio_90k: Option<i64>,
+}
+
+/// What the next batch must know of one source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SourceCarry {
+    pub(super) program: Option<Program>,
+    pub(super) adts: AdtsRest,
+    /// What streams really carry whose declared type lies: PID, declared codec, real one.
+    pub(super) overrides: Vec<(u16, Codec, Codec)>,
+    pub(super) has: [bool; 2],
 }
 
 /// An ADTS frame that the batch cut off.
@@ -54,8 +78,10 @@ impl Carry {
 
     /// Forgets what was cut off where media is lost; the source's clock and codecs are taken to go on.
     pub(super) fn cross_gap(&mut self, counters: &mut Counters) {
-        counters.add("adts_skipped_bytes", self.adts.bytes.len() as u64);
-        self.adts = AdtsRest::default();
+        for source in [&mut self.main, &mut self.audio_source] {
+            counters.add("adts_skipped_bytes", source.adts.bytes.len() as u64);
+            source.adts = AdtsRest::default();
+        }
         self.untimed = UntimedCarry::default();
         // Pictures before the next sync sample refer to lost ones.
         self.pictures_flow = false;
@@ -67,7 +93,8 @@ impl Carry {
         if self.started {
             self.epoch = self.epoch.saturating_add(1);
         }
-        counters.add("adts_skipped_bytes", self.adts.bytes.len() as u64);
+        let cut = self.main.adts.bytes.len() + self.audio_source.adts.bytes.len();
+        counters.add("adts_skipped_bytes", cut as u64);
         *self = Self {
             started: self.started,
             epoch: self.epoch,

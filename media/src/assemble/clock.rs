@@ -48,8 +48,8 @@ pub enum Item {
     Video(TimedPicture),
     /// A frame of audio.
     Audio {
-        /// Its presentation time, 33 bits; `None` where it follows the frame before.
-        raw: Option<u64>,
+        /// Its presentation time as sent; `None` where it follows the frame before.
+        raw: Option<i64>,
         /// The access unit.
         data: Bytes,
         /// Frames left out right before it.
@@ -143,6 +143,20 @@ impl Clock {
         Self { gaps_90k: [gap_90k; 2], ..self }
     }
 
+    /// Where a time as sent stands on the output timeline, as far as the newest run tells; `None` before the first.
+    #[must_use]
+    pub fn map(&self, raw: i64) -> Option<i64> {
+        let newest = self.tracks.iter().filter(|track| track.offset_90k == self.newest_offset_90k);
+        let last = newest.filter_map(|track| track.last_90k).max()?;
+        Some(unwrap_near(raw, last).saturating_add(self.newest_offset_90k))
+    }
+
+    /// The last time as sent of the tracks, the newest.
+    #[must_use]
+    pub fn last_source_90k(&self) -> Option<i64> {
+        self.tracks.iter().filter_map(|track| track.last_90k).max()
+    }
+
     /// What the next batch must know; after [`Self::finish`].
     #[must_use]
     pub fn carry(&self) -> ClockCarry {
@@ -223,7 +237,7 @@ impl Clock {
     fn locate(
         &mut self,
         track: Track,
-        raw: u64,
+        raw: i64,
         ends: [Option<i64>; 2],
         counters: &mut Counters,
         out: &mut Vec<Placed>,
@@ -233,7 +247,7 @@ impl Clock {
         let other_last = self.tracks[track.other()].last_90k;
         let Some(last) = self.tracks[track as usize].last_90k else {
             // The track's first: on the other's clock, if that has begun.
-            let source = other_last.map_or(raw as i64, |other| unwrap_near(raw, other));
+            let source = other_last.map_or(raw, |other| unwrap_near(raw, other));
             self.join_newest(track, source, ends);
             return source;
         };

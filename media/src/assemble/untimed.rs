@@ -23,7 +23,7 @@ pub struct TimedPicture {
     pub nals: Vec<Bytes>,
     /// Whether decoding can start here.
     pub sync: bool,
-    /// Its times, 33 bits.
+    /// Its times as sent.
     pub stamp: Timestamps,
     /// Label of the PES packet it began in.
     pub origin: u32,
@@ -78,7 +78,7 @@ impl Untimed {
         let mut out = Vec::with_capacity(1 + self.waiting.len());
         if let Some(last) = self.state.last {
             let pictures = self.waiting.len() as i64 + 1;
-            let distance = unwrap_near(stamp.dts, last.dts as i64) - last.dts as i64;
+            let distance = unwrap_near(stamp.dts, last.dts) - last.dts;
             if (pictures..=MAX_SPREAD_90K).contains(&distance) {
                 self.state.step_90k = Some(distance / pictures);
                 self.spread(last, distance, pictures, &mut out);
@@ -111,7 +111,7 @@ impl Untimed {
     fn spread(&mut self, last: Timestamps, distance: i64, pictures: i64, out: &mut Vec<TimedPicture>) {
         for (index, (nals, sync, origin)) in (1..).zip(self.waiting.drain(..)) {
             let after = distance * index / pictures;
-            let moved = |time: u64| (time as i64 + after).rem_euclid(crate::time::CLOCK_PERIOD) as u64;
+            let moved = |time: i64| (time + after).rem_euclid(crate::time::CLOCK_PERIOD);
             let stamp = Timestamps { pts: moved(last.pts), dts: moved(last.dts) };
             out.push(TimedPicture { nals, sync, stamp, origin });
         }
@@ -122,7 +122,7 @@ impl Untimed {
 mod tests {
     use super::*;
 
-    fn push(untimed: &mut Untimed, time: Option<u64>) -> Vec<u64> {
+    fn push(untimed: &mut Untimed, time: Option<i64>) -> Vec<i64> {
         let stamp = time.map(|dts| Timestamps { pts: dts + 10, dts });
         let out = untimed.push(Vec::new(), false, stamp, 0, &mut Counters::default());
         out.iter().map(|picture| picture.stamp.dts).collect()
@@ -131,11 +131,11 @@ mod tests {
     #[test]
     fn second_fields_stand_halfway() {
         let mut untimed = Untimed::new(UntimedCarry::default());
-        assert_eq!(push(&mut untimed, None), [0u64; 0]);
+        assert_eq!(push(&mut untimed, None), [0i64; 0]);
         assert_eq!(push(&mut untimed, Some(7200)), [7200]);
-        assert_eq!(push(&mut untimed, None), [0u64; 0]);
+        assert_eq!(push(&mut untimed, None), [0i64; 0]);
         assert_eq!(push(&mut untimed, Some(10_800)), [9000, 10_800]);
-        assert_eq!(push(&mut untimed, None), [0u64; 0]);
+        assert_eq!(push(&mut untimed, None), [0i64; 0]);
         let last = untimed.finish();
         assert_eq!(last[0].stamp, Timestamps { pts: 12_610, dts: 12_600 });
     }

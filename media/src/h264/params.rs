@@ -128,6 +128,7 @@ impl ParameterSets {
             pps: pps.map(|(nal, _)| nal.clone()).collect(),
             width: fields.width,
             height: fields.height,
+            ..VideoConfig::default()
         })
     }
 

@@ -5,6 +5,8 @@
 pub(super) struct Attribute<'a> {
     pub name: &'a str,
     pub value: &'a str,
+    /// Whether the value stood in quotes.
+    pub quoted: bool,
 }
 
 /// Reads `NAME=VALUE,NAME="VALUE",...`.
@@ -30,6 +32,7 @@ pub(super) fn attributes(list: &str) -> impl Iterator<Item = Attribute<'_>> {
             };
             let name = name.trim();
             let value;
+            let is_quoted = after.trim_start().starts_with('"');
             if let Some(quoted) = after.trim_start().strip_prefix('"') {
                 match quoted.split_once('"') {
                     Some((inside, behind)) => {
@@ -46,7 +49,7 @@ pub(super) fn attributes(list: &str) -> impl Iterator<Item = Attribute<'_>> {
                 value = bare.trim();
                 rest = behind;
             }
-            return Some(Attribute { name, value });
+            return Some(Attribute { name, value, quoted: is_quoted });
         }
     })
 }

@@ -5,18 +5,26 @@
 //! the line pass decides what each line is, repairs it, and hands m3u8-rs only the few lines of one segment,
 //! one variant or one rendition, in strict form: what it cannot read stays in that block and names its line.
 
+use std::borrow::Cow;
+
 use super::{Leniencies, MediaPlaylist, MultivariantPlaylist, Playlist};
 
 mod block;
 mod decimal;
+mod define;
 mod media;
 mod multivariant;
+
+pub use define::{MAX_VARIABLES, Surroundings};
 
 /// Segments that one playlist may list; at 2 seconds each, more than two days.
 pub const MAX_SEGMENTS: usize = 100_000;
 
 /// Variants, and as many renditions, that one playlist may list.
 pub const MAX_VARIANTS: usize = 1000;
+
+/// Date ranges that one playlist may list.
+pub const MAX_DATE_RANGES: usize = 10_000;
 
 /// Largest media sequence number read: 2^53, the largest that every player can count.
 const MAX_SEQUENCE: u64 = 1 << 53;
@@ -58,16 +66,25 @@ pub enum PlaylistError {
     },
 }
 
+/// Reads a playlist of either kind that stands alone.
+pub fn read_playlist(bytes: &[u8]) -> Result<Playlist, PlaylistError> {
+    read_playlist_in(bytes, Surroundings::default())
+}
+
 /// Reads a playlist of either kind.
 ///
 /// What deployed players overlook is overlooked and counted in `leniencies`. An error is left for what is no
 /// playlist at all, and for what would make a client fetch or decrypt the wrong bytes.
-pub fn read_playlist(bytes: &[u8]) -> Result<Playlist, PlaylistError> {
+pub fn read_playlist_in(bytes: &[u8], surroundings: Surroundings<'_>) -> Result<Playlist, PlaylistError> {
     let (text, mut leniencies) = decode(bytes);
+    let (text, variables) = define::expand(text, surroundings)?;
     let lines = head_of(&text, &mut leniencies)?;
     match kind_of(lines.clone()) {
         Some(Kind::Media) => media::read(lines, leniencies).map(Playlist::Media),
-        Some(Kind::Multivariant) => multivariant::read(lines, leniencies).map(Playlist::Multivariant),
+        Some(Kind::Multivariant) => {
+            let playlist = multivariant::read(lines, leniencies)?;
+            Ok(Playlist::Multivariant(MultivariantPlaylist { variables, ..playlist }))
+        }
         None => Err(PlaylistError::Empty { line: text.lines().count().max(1) }),
     }
 }
@@ -89,6 +106,8 @@ mod lenient {
     pub const BAD_VARIANT: &str = "STREAM-INF unreadable";
     pub const NO_BANDWIDTH: &str = "STREAM-INF without BANDWIDTH";
     pub const BAD_RENDITION: &str = "MEDIA unreadable";
+    pub const BAD_DATE_RANGE: &str = "DATERANGE without an ID";
+    pub const DELTA_UPDATE: &str = "delta update that was not asked for";
 }
 
 /// Counts one leniency.
@@ -99,18 +118,18 @@ fn overlook(leniencies: &mut Leniencies, what: &'static str) {
     }
 }
 
-fn decode(bytes: &[u8]) -> (String, Leniencies) {
+fn decode(bytes: &[u8]) -> (Cow<'_, str>, Leniencies) {
     let mut leniencies = Leniencies::new();
     let stripped = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if stripped.len() != bytes.len() {
         overlook(&mut leniencies, lenient::BYTE_ORDER_MARK);
     }
     let text = String::from_utf8_lossy(stripped);
-    if matches!(text, std::borrow::Cow::Owned(_)) {
+    if matches!(text, Cow::Owned(_)) {
         overlook(&mut leniencies, lenient::NOT_UTF8);
     }
     // Ancient Mac line ends: no line feed at all.
-    let text = if text.contains('\n') { text.into_owned() } else { text.replace('\r', "\n") };
+    let text = if text.contains('\n') { text } else { Cow::Owned(text.replace('\r', "\n")) };
     (text, leniencies)
 }
 

@@ -88,6 +88,9 @@ pub fn write_media(playlist: &MediaPlaylist) -> String {
         line(&mut text, format_args!("{}", uri(&segment.uri)));
         last = segment;
     }
+    for range in &playlist.date_ranges {
+        line(&mut text, format_args!("#EXT-X-DATERANGE:{}", range.to_text()));
+    }
     if playlist.ended {
         line(&mut text, format_args!("#EXT-X-ENDLIST"));
     }

@@ -51,7 +51,8 @@ fn channels_of(configuration: u32) -> Option<u8> {
 /// audio types. `entry_channels` is what the sample entry says, for configurations that list channels.
 ///
 /// With explicit SBR the rate is the output's, and a frame is twice as long in it.
-pub(super) fn read(config: &Bytes, entry_channels: u16) -> Option<AudioConfig> {
+#[must_use]
+pub fn read_audio_specific_config(config: &Bytes, entry_channels: u16) -> Option<AudioConfig> {
     let mut bits = Bits { bytes: config, at: 0 };
     let object_type = bits.object_type()?;
     let core_rate = bits.rate()?;
@@ -80,6 +81,7 @@ pub(super) fn read(config: &Bytes, entry_channels: u16) -> Option<AudioConfig> {
         channels,
         object_type,
         frame_samples,
+        ..AudioConfig::default()
     })
 }
 
@@ -88,7 +90,7 @@ mod tests {
     use super::*;
 
     fn fields(config: &'static [u8]) -> Option<(u8, u32, u8, u32)> {
-        read(&Bytes::from_static(config), 6)
+        read_audio_specific_config(&Bytes::from_static(config), 6)
             .map(|c| (c.object_type, c.sample_rate, c.channels, c.frame_samples))
     }
 

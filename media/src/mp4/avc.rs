@@ -1,4 +1,4 @@
-//! `avcC` (ISO/IEC 14496-15 5.3.3.1) and samples in AVC format.
+//! `avcC` (ISO/IEC 14496-15 5.3.3.1) and samples in AVC format, which is H.265's too.
 
 use bytes::Bytes;
 use h264_reader::nal::sps::SeqParameterSet;
@@ -7,17 +7,20 @@ use mp4_atom::{Atom, Avcc, AvccExt};
 
 use super::boxes::BoxBody;
 use super::error::Mp4Error;
-use crate::sample::VideoConfig;
+use crate::sample::{VideoCodec, VideoConfig};
 
 /// Largest count of sequence parameter sets that `avcC` can hold (5 bits).
 const MAX_SPS: usize = 31;
 
-/// The AVCDecoderConfigurationRecord of a configuration, with 4-byte NAL unit lengths: the body of `avcC`
-/// and of an AVC sequence header.
+/// The decoder configuration record of a configuration, with 4-byte NAL unit lengths: the body of `avcC` or
+/// `hvcC`, and of a sequence header.
 ///
 /// # Errors
 /// When a parameter set is missing, too short or too long, or there are too many.
 pub fn decoder_configuration(config: &VideoConfig) -> Result<Vec<u8>, Mp4Error> {
+    if config.codec == VideoCodec::H265 {
+        return super::hevc::record(config);
+    }
     let mut body = Vec::new();
     avcc(config)?.encode_body(&mut body).map_err(|error| Mp4Error::Encode(error.to_string()))?;
     Ok(body)
@@ -61,6 +64,9 @@ pub(super) fn avcc(config: &VideoConfig) -> Result<Avcc, Mp4Error> {
 
 /// Width and height of a pixel, where the SPS says that they differ.
 pub(super) fn pixel_aspect(config: &VideoConfig) -> Option<(u16, u16)> {
+    if config.codec != VideoCodec::H264 {
+        return None;
+    }
     let vui = parse_sps(config.sps.first()?)?.vui_parameters?;
     vui.aspect_ratio_info?.get().filter(|(width, height)| *width > 0 && *height > 0 && width != height)
 }
@@ -69,15 +75,15 @@ fn parse_sps(sps: &[u8]) -> Option<SeqParameterSet> {
     SeqParameterSet::from_bits(BitReader::new(decode_nal(sps).ok()?.as_ref())).ok()
 }
 
-/// What `avcC` says.
-pub(super) struct AvcRecord {
+/// What `avcC` or `hvcC` says.
+pub(super) struct CodecRecord {
     pub config: VideoConfig,
     /// Bytes of each NAL unit's length field: 1, 2 or 4.
     pub length_size: u8,
 }
 
 /// Reads an `avcC` body; `size` is the sample entry's, for an SPS that cannot be read.
-pub(super) fn read_avcc(mut body: BoxBody<'_>, size: (u16, u16)) -> Result<AvcRecord, Mp4Error> {
+pub(super) fn read_avcc(mut body: BoxBody<'_>, size: (u16, u16)) -> Result<CodecRecord, Mp4Error> {
     if body.u8()? != 1 {
         return Err(body.invalid("its version is not 1"));
     }
@@ -93,7 +99,7 @@ pub(super) fn read_avcc(mut body: BoxBody<'_>, size: (u16, u16)) -> Result<AvcRe
     let shown = sps.first().and_then(|sps| parse_sps(sps)).and_then(|sps| sps.pixel_dimensions().ok());
     let shown = shown.and_then(|(w, h)| Some((u16::try_from(w).ok()?, u16::try_from(h).ok()?)));
     let (width, height) = shown.unwrap_or(size);
-    Ok(AvcRecord { config: VideoConfig { sps, pps, width, height }, length_size })
+    Ok(CodecRecord { config: VideoConfig { sps, pps, width, height, ..VideoConfig::default() }, length_size })
 }
 
 fn parameter_sets(body: &mut BoxBody<'_>, count: u8) -> Result<Vec<Bytes>, Mp4Error> {

@@ -6,7 +6,9 @@ use super::asc;
 use super::avc;
 use super::boxes::BoxBody;
 use super::error::Mp4Error;
+use super::hevc;
 use super::movie::TrackKind;
+use crate::audio::ForeignCodec;
 
 /// Descriptor tags of ISO/IEC 14496-1 7.2.2.1.
 const ES_DESCRIPTOR: u8 = 3;
@@ -18,6 +20,8 @@ pub(super) struct Description {
     pub nal_length_size: u8,
     /// How many sample entries there are; only the first is read.
     pub entries: u32,
+    /// Audio that is not AAC but can become it.
+    pub foreign: Option<ForeignCodec>,
 }
 
 /// Reads `stsd`. Codecs that are not ours, and encrypted ones, are [`TrackKind::Other`].
@@ -28,27 +32,42 @@ pub(super) fn read_stsd(mut stsd: BoxBody<'_>) -> Result<Description, Mp4Error> 
         return Err(stsd.invalid("it has no entry"));
     };
     let other = TrackKind::Other { fourcc: entry.name };
+    let mut foreign = match &entry.name.0 {
+        b".mp3" => Some(ForeignCodec::MpegLayer3),
+        b"ac-3" => Some(ForeignCodec::Ac3),
+        b"ec-3" => Some(ForeignCodec::EAc3),
+        b"Opus" => Some(ForeignCodec::Opus),
+        _ => None,
+    };
     let (kind, nal_length_size) = match &entry.name.0 {
-        b"avc1" | b"avc3" => {
+        // Dolby Vision's names for H.265 that others can decode too.
+        b"avc1" | b"avc3" | b"hvc1" | b"hev1" | b"dvh1" | b"dvhe" => {
             let record = read_visual(entry)?;
             (TrackKind::Video(record.config), record.length_size)
         }
-        b"mp4a" => (read_mp4a(entry)?.unwrap_or(other), 4),
+        b"mp4a" => {
+            let sound = read_mp4a(entry)?;
+            foreign = sound.as_ref().and_then(|sound| sound.as_ref().err().copied());
+            (sound.and_then(Result::ok).unwrap_or(other), 4)
+        }
         _ => (other, 4),
     };
-    Ok(Description { kind, nal_length_size, entries })
+    Ok(Description { kind, nal_length_size, entries, foreign })
 }
 
-fn read_visual(mut entry: BoxBody<'_>) -> Result<avc::AvcRecord, Mp4Error> {
+fn read_visual(mut entry: BoxBody<'_>) -> Result<avc::CodecRecord, Mp4Error> {
     // ISO/IEC 14496-12 12.1.3: 24 bytes, width, height, 50 bytes, boxes.
     entry.skip(24)?;
     let size = (entry.u16()?, entry.u16()?);
     entry.skip(50)?;
+    if !entry.name.0.starts_with(b"avc") {
+        return hevc::read_hvcc(entry.require(b"hvcC")?, size);
+    }
     avc::read_avcc(entry.require(b"avcC")?, size)
 }
 
-/// `None` where the entry is sound but holds no AAC that we can time.
-fn read_mp4a(mut entry: BoxBody<'_>) -> Result<Option<TrackKind>, Mp4Error> {
+/// AAC, or another codec that can become it; `None` where the entry is sound but holds neither.
+fn read_mp4a(mut entry: BoxBody<'_>) -> Result<Option<Result<TrackKind, ForeignCodec>>, Mp4Error> {
     // ISO/IEC 14496-12 12.2.3; versions 1 and 2 are QuickTime's and have further fields.
     entry.skip(8)?;
     let version = entry.u16()?;
@@ -72,11 +91,18 @@ fn read_mp4a(mut entry: BoxBody<'_>) -> Result<Option<TrackKind>, Mp4Error> {
     let Some(esds) = esds else {
         return Ok(None);
     };
-    Ok(read_esds(esds)?.and_then(|config| asc::read(&config, channels)).map(TrackKind::Audio))
+    Ok(match read_esds(esds)? {
+        Some(Ok(config)) => {
+            asc::read_audio_specific_config(&config, channels).map(|config| Ok(TrackKind::Audio(config)))
+        }
+        Some(Err(foreign)) => Some(Err(foreign)),
+        None => None,
+    })
 }
 
-/// The AudioSpecificConfig in an `esds`; `None` when it holds another codec or none.
-fn read_esds(mut esds: BoxBody<'_>) -> Result<Option<Bytes>, Mp4Error> {
+/// The AudioSpecificConfig in an `esds`, or the codec that it names instead; `None` when it holds another one or
+/// nothing.
+fn read_esds(mut esds: BoxBody<'_>) -> Result<Option<Result<Bytes, ForeignCodec>>, Mp4Error> {
     esds.full_header()?;
     let Some(mut es) = find_descriptor(esds, ES_DESCRIPTOR)? else {
         return Err(esds.invalid("it has no elementary stream descriptor"));
@@ -97,9 +123,14 @@ fn read_esds(mut esds: BoxBody<'_>) -> Result<Option<Bytes>, Mp4Error> {
     let Some(mut decoder) = find_descriptor(es, DECODER_CONFIG)? else {
         return Err(esds.invalid("it has no decoder configuration"));
     };
-    // ISO/IEC 14496-1 table 5: 0x40 is MPEG-4 audio, 0x66 to 0x68 are MPEG-2 AAC.
-    if !matches!(decoder.u8()?, 0x40 | 0x66..=0x68) {
-        return Ok(None);
+    // ISO/IEC 14496-1 table 5: 0x40 is MPEG-4 audio, 0x66 to 0x68 are MPEG-2 AAC. 0x69 and 0x6b are MPEG audio of
+    // any layer: in MP4 it is layer III nearly always, and FFmpeg finds out.
+    match decoder.u8()? {
+        0x40 | 0x66..=0x68 => {}
+        0x69 | 0x6b => return Ok(Some(Err(ForeignCodec::MpegLayer3))),
+        0xa5 => return Ok(Some(Err(ForeignCodec::Ac3))),
+        0xa6 => return Ok(Some(Err(ForeignCodec::EAc3))),
+        _ => return Ok(None),
     }
     decoder.skip(12)?;
     let Some(mut specific) = find_descriptor(decoder, DECODER_SPECIFIC)? else {
@@ -107,7 +138,7 @@ fn read_esds(mut esds: BoxBody<'_>) -> Result<Option<Bytes>, Mp4Error> {
     };
     let len = specific.left() as u64;
     // Copied, because configurations outlive the segment they came in.
-    Ok(Some(Bytes::copy_from_slice(specific.take(len)?)))
+    Ok(Some(Ok(Bytes::copy_from_slice(specific.take(len)?))))
 }
 
 /// The next descriptor with this tag.

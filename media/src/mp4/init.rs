@@ -4,19 +4,20 @@ use std::fmt::Write;
 
 use mp4_atom::esds::{DecoderConfig, DecoderSpecific, EsDescriptor, SLConfig};
 use mp4_atom::{
-    Audio, Avc1, Codec, Dinf, Dref, Encode, Esds, FourCC, Ftyp, Hdlr, Mdhd, Mdia, Minf, Moov, Mp4a, Mvex,
-    Mvhd, Pasp, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url, Visual, Vmhd,
+    Audio, Avc1, Codec, Dinf, Dref, Encode, Esds, FourCC, Ftyp, Hdlr, Hvc1, Mdhd, Mdia, Minf, Moov, Mp4a,
+    Mvex, Mvhd, Pasp, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url, Visual, Vmhd,
 };
 
 use super::VIDEO_TIMESCALE;
 use super::avc::{avcc, pixel_aspect};
 use super::error::Mp4Error;
-use crate::sample::{AudioConfig, VideoConfig};
+use super::hevc::{self, hvcc};
+use crate::sample::{AudioConfig, VideoCodec, VideoConfig};
 
 /// What a track of ours holds.
 #[derive(Debug, Clone, Copy)]
 pub enum TrackConfig<'a> {
-    /// H.264; the track's timescale is 90000.
+    /// H.264 or H.265; the track's timescale is 90000.
     Video(&'a VideoConfig),
     /// AAC; the track's timescale is the sample rate.
     Audio(&'a AudioConfig),
@@ -81,7 +82,7 @@ fn trak(id: u32, config: TrackConfig<'_>) -> Result<Trak, Mp4Error> {
             let shown = u16::try_from(u32::from(config.width) * across / down).unwrap_or(u16::MAX);
             (tkhd.width, tkhd.height) = (shown.into(), config.height.into());
             minf.vmhd = Some(Vmhd::default());
-            (VIDEO_TIMESCALE, b"vide", "VideoHandler", avc1(config, pixel)?)
+            (VIDEO_TIMESCALE, b"vide", "VideoHandler", video_entry(config, pixel)?)
         }
         TrackConfig::Audio(config) => {
             tkhd.volume = 1.into();
@@ -97,12 +98,15 @@ fn trak(id: u32, config: TrackConfig<'_>) -> Result<Trak, Mp4Error> {
     Ok(Trak { tkhd, mdia: Mdia { mdhd, hdlr, minf }, ..Trak::default() })
 }
 
-fn avc1(config: &VideoConfig, pixel: Option<(u16, u16)>) -> Result<Codec, Mp4Error> {
+fn video_entry(config: &VideoConfig, pixel: Option<(u16, u16)>) -> Result<Codec, Mp4Error> {
     let visual =
         Visual { data_reference_index: 1, width: config.width, height: config.height, ..Visual::default() };
     // Browsers take the pixels' shape from here and not from the SPS.
     let pasp = pixel.map(|(w, h)| Pasp { h_spacing: u32::from(w), v_spacing: u32::from(h) });
-    Ok(Avc1 { visual, avcc: avcc(config)?, pasp, ..Avc1::default() }.into())
+    Ok(match config.codec {
+        VideoCodec::H264 => Avc1 { visual, avcc: avcc(config)?, pasp, ..Avc1::default() }.into(),
+        VideoCodec::H265 => Hvc1 { visual, hvcc: hvcc(config)?, pasp, ..Hvc1::default() }.into(),
+    })
 }
 
 fn mp4a(id: u32, config: &AudioConfig) -> Result<Codec, Mp4Error> {
@@ -132,10 +136,11 @@ fn mp4a(id: u32, config: &AudioConfig) -> Result<Codec, Mp4Error> {
     Ok(Mp4a { audio, esds: Esds { es_desc }, btrt: None, taic: None }.into())
 }
 
-/// The codec as RFC 6381 writes it: `avc1.4d400c`, `mp4a.40.2`.
+/// The codec as RFC 6381 writes it: `avc1.4d400c`, `hvc1.1.6.L93.90`, `mp4a.40.2`.
 #[must_use]
 pub fn codecs(config: TrackConfig<'_>) -> String {
     match config {
+        TrackConfig::Video(config) if config.codec == VideoCodec::H265 => hevc::codec_string(config),
         TrackConfig::Video(config) => {
             let mut text = "avc1.".to_owned();
             let profile_and_level = config.sps.first().and_then(|sps| sps.get(1..4)).unwrap_or(&[0; 3]);
@@ -145,6 +150,8 @@ pub fn codecs(config: TrackConfig<'_>) -> String {
             }
             text
         }
+        // SBR that the configuration does not tell of is told here.
+        TrackConfig::Audio(config) if config.sbr => "mp4a.40.5".to_owned(),
         TrackConfig::Audio(config) => format!("mp4a.40.{}", config.object_type),
     }
 }

@@ -6,6 +6,7 @@ use super::boxes::{BoxBody, words};
 use super::entry::{Description, read_stsd};
 use super::error::{FourCc, Mp4Error};
 use super::gapless;
+use crate::audio::ForeignCodec;
 use crate::sample::{AudioConfig, VideoConfig};
 use crate::time::rescale;
 
@@ -28,6 +29,10 @@ pub struct Track {
     pub timescale: u32,
     /// What its samples are.
     pub kind: TrackKind,
+    /// What it is for: `vide`, `soun`, `text`, ... (ISO/IEC 14496-12 8.4.3).
+    pub handler: FourCc,
+    /// Codec of audio that is not AAC but can become it.
+    pub foreign: Option<ForeignCodec>,
     /// Where presentation begins in the media, in the track's timescale: encoder priming in audio, the first
     /// composition offset in video. 0 without an edit list.
     pub edit_media_time: i64,
@@ -47,13 +52,13 @@ pub struct Track {
 /// Codec of a track.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrackKind {
-    /// H.264.
+    /// H.264 or H.265.
     Video(VideoConfig),
     /// AAC.
     Audio(AudioConfig),
     /// Anything else; its samples are not read.
     Other {
-        /// The sample entry's code, e.g. `hvc1`, `Opus`, `encv`.
+        /// The sample entry's code, e.g. `av01`, `Opus`, `encv`.
         fourcc: FourCc,
     },
 }
@@ -72,7 +77,7 @@ pub struct SampleDefaults {
 }
 
 impl Movie {
-    /// The first H.264 track.
+    /// The first track of H.264 or H.265.
     #[must_use]
     pub fn video(&self) -> Option<(&Track, &VideoConfig)> {
         self.tracks.iter().find_map(|track| match &track.kind {
@@ -157,7 +162,12 @@ fn read_trak(trak: BoxBody<'_>, movie_timescale: u32) -> Result<(Track, BoxBody<
     let description = if matches!(&handler.0, b"vide" | b"soun") {
         read_stsd(stbl.require(b"stsd")?)?
     } else {
-        Description { kind: TrackKind::Other { fourcc: handler }, nal_length_size: 4, entries: 0 }
+        Description {
+            kind: TrackKind::Other { fourcc: handler },
+            nal_length_size: 4,
+            entries: 0,
+            foreign: None,
+        }
     };
     let elst = match trak.find(b"edts")? {
         Some(edts) => edts.find(b"elst")?,
@@ -173,6 +183,8 @@ fn read_trak(trak: BoxBody<'_>, movie_timescale: u32) -> Result<(Track, BoxBody<
         id,
         timescale,
         kind: description.kind,
+        handler,
+        foreign: description.foreign,
         edit_media_time: edit.media_time,
         edit_delay,
         priming_samples: gapless::priming_samples(trak),

@@ -50,12 +50,53 @@ pub fn read_fragment(movie: &Movie, data: &Bytes) -> Result<Vec<TrackFragment>, 
     Ok(reader.finish())
 }
 
+/// What could be read of a segment, however damaged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadSegment {
+    /// Samples as [`read_fragment`] gives them, of all audio and video tracks, whatever the codec.
+    pub tracks: Vec<TrackFragment>,
+    /// Samples that lie outside the input: the segment is cut.
+    pub missing: u64,
+    /// Why reading ended before the segment's end.
+    pub error: Option<Mp4Error>,
+}
+
+/// Reads a segment as far as it goes: what is damaged or cut off costs its own samples alone.
+#[must_use]
+pub fn read_segment(movie: &Movie, data: &Bytes) -> ReadSegment {
+    let mut reader = FragmentReader::new(movie, data, SampleBudget::for_input(data.len()));
+    reader.lenient = true;
+    let mut error = None;
+    let mut top = BoxBody::top(data);
+    loop {
+        match top.next_child() {
+            Ok(Some(child)) if &child.name.0 == b"moof" => {
+                if let Err(cause) = reader.moof(child) {
+                    error.get_or_insert(cause);
+                }
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => break,
+            Err(cause) => {
+                error.get_or_insert(cause);
+                break;
+            }
+        }
+    }
+    let missing = reader.missing;
+    ReadSegment { tracks: reader.finish(), missing, error }
+}
+
 /// Gathers the samples of several fragments.
 pub(super) struct FragmentReader<'a> {
     movie: &'a Movie,
     data: &'a Bytes,
     budget: SampleBudget,
     tracks: Vec<Gathered>,
+    /// Samples outside the input are counted, fragments of unknown tracks are left out, and samples of foreign audio
+    /// are read too.
+    lenient: bool,
+    missing: u64,
 }
 
 #[derive(Default)]
@@ -73,7 +114,7 @@ struct TrackHeader {
 impl<'a> FragmentReader<'a> {
     pub fn new(movie: &'a Movie, data: &'a Bytes, budget: SampleBudget) -> Self {
         let tracks = movie.tracks.iter().map(|_| Gathered::default()).collect();
-        Self { movie, data, budget, tracks }
+        Self { movie, data, budget, tracks, lenient: false, missing: 0 }
     }
 
     /// Samples that come before any fragment: those of a sample table.
@@ -111,6 +152,9 @@ impl<'a> FragmentReader<'a> {
         let (_, flags) = tfhd.full_header()?;
         let id = tfhd.u32()?;
         let Some(index) = self.movie.tracks.iter().position(|track| track.id == id) else {
+            if self.lenient {
+                return Ok(data_end);
+            }
             return Err(Mp4Error::UnknownTrack { at: tfhd.start, track: id });
         };
         let track = &self.movie.tracks[index];
@@ -160,6 +204,7 @@ impl<'a> FragmentReader<'a> {
         let video = match track.kind {
             TrackKind::Video(_) => true,
             TrackKind::Audio(_) => false,
+            TrackKind::Other { .. } if self.lenient && track.foreign.is_some() => false,
             TrackKind::Other { .. } => return skip_run(rows, count, has, at, header),
         };
         self.budget.spend(count, &rows)?;
@@ -174,14 +219,20 @@ impl<'a> FragmentReader<'a> {
                 (0, Some(first)) => first,
                 _ => own_flags.unwrap_or(header.defaults.flags),
             };
-            let data = slice(self.data, at, size, &rows)?;
-            at += u64::from(size);
+            let data = match slice(self.data, at, size, &rows) {
+                Err(_) if self.lenient => None,
+                data => Some(data?),
+            };
+            at = at.saturating_add(u64::from(size));
             let dts = gathered.next_dts;
             gathered.next_dts = dts
                 .checked_add(i64::from(duration))
                 .ok_or_else(|| rows.invalid("a decode time is beyond 63 bits"))?;
             let sync = !video || flags & NOT_SYNC == 0;
-            gathered.samples.push(ReadSample { dts, cts_offset, duration, sync, data });
+            match data {
+                Some(data) => gathered.samples.push(ReadSample { dts, cts_offset, duration, sync, data }),
+                None => self.missing += 1,
+            }
         }
         Ok(at)
     }

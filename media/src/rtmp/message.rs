@@ -198,7 +198,7 @@ pub fn command(stream_id: u32, command: &Command) -> (MessageHeader, Bytes) {
     (header, command.encode())
 }
 
-/// `connect` (RTMP 1.0 7.2.1.1).
+/// `connect` (RTMP 1.0 7.2.1.1), with the codecs beyond FLV's own that we may send (Enhanced RTMP v1).
 #[must_use]
 pub fn connect(transaction: u32, application: &str, tc_url: &str) -> Command {
     let object = Value::object([
@@ -206,6 +206,7 @@ pub fn connect(transaction: u32, application: &str, tc_url: &str) -> Command {
         ("type", Value::text("nonprivate")),
         ("flashVer", Value::text("FMLE/3.0 (compatible; Overdub)")),
         ("tcUrl", Value::text(tc_url)),
+        ("fourCcList", Value::StrictArray(vec![Value::text("hvc1")])),
     ]);
     Command { name: "connect".to_owned(), transaction: f64::from(transaction), object, arguments: Vec::new() }
 }

@@ -3,7 +3,7 @@
 use super::framer::Framer;
 use super::packet::{PACKET_LEN, Packet, PacketError};
 use super::pes::{HeaderParse, MAX_HEADER_LEN, PesHeader, parse_header};
-use super::psi::{PAT_PID, Program, SectionBuffer, parse_pat, parse_pmt};
+use super::psi::{Codec, PAT_PID, Program, SectionBuffer, parse_pat, parse_pmt};
 use crate::counters::Counters;
 
 /// What a [`Demuxer`] calls.
@@ -16,6 +16,8 @@ pub trait Sink {
     fn pes(&mut self, pid: u16, header: PesHeader);
     /// Payload of the PES packet that started last on this PID.
     fn payload(&mut self, pid: u16, data: &[u8]);
+    /// A section of a followed stream that consists of sections (SCTE 35) is complete; its CRC is right.
+    fn section(&mut self, _pid: u16, _section: &[u8]) {}
 }
 
 /// Demultiplexes pushed bytes. PES packets may go on over pushes and over [`Demuxer::end_segment`].
@@ -75,6 +77,8 @@ struct Stream {
 
 #[derive(Debug)]
 enum PesState {
+    /// Sections instead of PES packets.
+    Sections(Box<SectionBuffer>),
     /// No PES packet has started, or its header was unusable.
     Idle,
     /// The header's bytes so far.
@@ -260,12 +264,11 @@ impl Tables {
         self.streams.retain(|stream| followed.contains(&stream.pid));
         for pid in followed {
             if !self.streams.iter().any(|stream| stream.pid == pid) {
-                self.streams.push(Stream {
-                    pid,
-                    continuity: None,
-                    fingerprint: Fingerprint::default(),
-                    state: PesState::Idle,
-                });
+                let sections =
+                    program.streams.iter().any(|stream| stream.pid == pid && stream.codec == Codec::Scte35);
+                let state = if sections { PesState::Sections(Box::default()) } else { PesState::Idle };
+                let fingerprint = Fingerprint::default();
+                self.streams.push(Stream { pid, continuity: None, fingerprint, state });
             }
         }
         self.chosen = Some(program);
@@ -279,6 +282,12 @@ impl Stream {
         }
         // 2.4.3.3: the counter stands still where there is no payload.
         let Some(payload) = packet.payload else { return };
+        if let PesState::Sections(sections) = &mut self.state {
+            // Counters of sections are not looked at, as with tables.
+            let pid = self.pid;
+            return sections
+                .push(payload, packet.unit_start, counters, |section, _| sink.section(pid, section));
+        }
         let fingerprint = Fingerprint::of(payload);
         if let Some(last) = self.continuity.filter(|_| !packet.discontinuity) {
             if packet.continuity == last && fingerprint == self.fingerprint {
@@ -305,6 +314,7 @@ impl Stream {
 
     fn payload(&mut self, payload: &[u8], sink: &mut impl Sink, counters: &mut Counters) {
         match &mut self.state {
+            PesState::Sections(_) => {}
             PesState::Idle => counters.add("ts_orphan_packets", u64::from(!payload.is_empty())),
             PesState::Payload(left) => {
                 let (payload, beyond) = match left {

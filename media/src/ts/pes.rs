@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Presentation and decoding time as sent: 33 bits, 90 kHz, not unwrapped.
+/// Presentation and decoding time as sent, in 90 kHz ticks: 33 bits from a transport stream, not unwrapped; signed
+/// from other containers. Equal values modulo 2^33 are the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timestamps {
     /// Presentation time.
-    pub pts: u64,
+    pub pts: i64,
     /// Decoding time; the presentation time where none was sent (2.4.3.7: it is left out when equal).
-    pub dts: u64,
+    pub dts: i64,
 }
 
 /// What a PES packet's header says.
@@ -69,12 +70,12 @@ pub fn parse_header(bytes: &[u8]) -> HeaderParse {
 }
 
 /// A 33-bit time in five bytes; `None` where a marker bit is missing.
-fn timestamp(fields: &[u8], at: usize) -> Option<u64> {
+fn timestamp(fields: &[u8], at: usize) -> Option<i64> {
     let bytes = fields.get(at..at + 5)?;
     if bytes[0] & bytes[2] & bytes[4] & 1 == 0 {
         return None;
     }
-    let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|i| u64::from(bytes[i]));
+    let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|i| i64::from(bytes[i]));
     Some((a >> 1 & 0x7) << 30 | b << 22 | (c >> 1) << 15 | d << 7 | e >> 1)
 }
 

@@ -10,8 +10,8 @@ pub const PAT_PID: u16 = 0;
 /// PID that no packet of a program bears.
 pub const NULL_PID: u16 = 0x1fff;
 
-/// Longest PAT or PMT section (2.4.4.5, 2.4.4.9: section_length is at most 1021).
-const MAX_SECTION_LEN: usize = 1024;
+/// Longest section: 1024 bytes of a PAT or PMT (2.4.4.5, 2.4.4.9), 4096 of a private one such as SCTE 35's.
+const MAX_SECTION_LEN: usize = 4096;
 
 /// Programs kept of one PAT; a broadcast multiplex has a few dozen.
 const MAX_PROGRAMS: usize = 64;
@@ -40,7 +40,11 @@ pub enum Codec {
     EncryptedH264,
     EncryptedAac,
     EncryptedAc3,
-    /// Neither video nor audio: metadata, captions, cue messages, or unknown.
+    /// Timed metadata as ID3 tags in PES packets (Apple, Timed Metadata for HTTP Live Streaming).
+    Id3,
+    /// Cue messages of SCTE 35, in sections.
+    Scte35,
+    /// None of these: captions, teletext, or unknown.
     Data,
 }
 
@@ -66,6 +70,8 @@ impl Codec {
             Self::EncryptedH264 => "SAMPLE-AES encrypted H.264",
             Self::EncryptedAac => "SAMPLE-AES encrypted AAC",
             Self::EncryptedAc3 => "SAMPLE-AES encrypted (E-)AC-3",
+            Self::Id3 => "ID3",
+            Self::Scte35 => "SCTE 35",
             Self::Data => "data",
         }
     }
@@ -80,7 +86,7 @@ impl Codec {
     /// Whether it is audio of any kind.
     #[must_use]
     pub fn is_audio(self) -> bool {
-        !self.is_video() && self != Self::Data
+        !self.is_video() && !matches!(self, Self::Id3 | Self::Scte35 | Self::Data)
     }
 }
 
@@ -249,6 +255,7 @@ fn codec(stream_type: u8, info: &[u8], program_registration: Option<[u8; 4]>) ->
         0x0f => Codec::AacAdts,
         0x10 => Codec::Mpeg4Video,
         0x11 | 0x1c => Codec::AacLatm,
+        0x15 => Codec::Id3,
         0x1b => Codec::H264,
         0x24 => Codec::Hevc,
         0x33 => Codec::Vvc,
@@ -258,6 +265,7 @@ fn codec(stream_type: u8, info: &[u8], program_registration: Option<[u8; 4]>) ->
         // Blu-ray's numbers; 0x86 is SCTE 35's unless the program is registered as HDMV.
         0x82 | 0x85 | 0x8a => Codec::Dts,
         0x86 if program_registration == Some(*b"HDMV") => Codec::Dts,
+        0x86 => Codec::Scte35,
         0xea => Codec::Vc1,
         // Apple, MPEG-2 Stream Encryption Format for HTTP Live Streaming.
         0xdb => Codec::EncryptedH264,
@@ -348,7 +356,7 @@ mod tests {
         ]);
         let program = parse_pmt(&section, 0x1000).unwrap();
         let found: Vec<_> = program.streams.iter().map(|stream| (stream.pid, stream.codec)).collect();
-        let expected = [Codec::H264, Codec::AacAdts, Codec::Ac3, Codec::Opus, Codec::Data, Codec::Data];
+        let expected = [Codec::H264, Codec::AacAdts, Codec::Ac3, Codec::Opus, Codec::Scte35, Codec::Id3];
         assert_eq!(found, (0x100..).zip(expected).collect::<Vec<_>>());
     }
 

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use bytes::Bytes;
-use overdub_media::assemble::{AssembleError, Carry};
+use overdub_media::assemble::{AssembleError, Carry, EventKind};
+use overdub_media::sample::VideoCodec;
 use overdub_media::time::CLOCK_PERIOD;
 
 use crate::ffmpeg;
@@ -23,7 +24,8 @@ pub fn compare(batch: &Batch, file: &Path, dropped: usize) -> Option<()> {
             assert_eq!(modulo(sample.pts_90k), modulo(pts), "pts of picture {index}");
             assert_eq!(modulo(sample.dts_90k), modulo(packet.dts.unwrap_or(pts)), "dts of picture {index}");
         }
-        let expected = ffmpeg::nals(file)?;
+        let hevc = batch.end.video.as_ref().is_some_and(|config| config.codec == VideoCodec::H265);
+        let expected = ffmpeg::nals(file, if hevc { "hevc" } else { "h264" })?;
         let found: Vec<&[u8]> = video.iter().flat_map(|sample| &sample.nals).map(AsRef::as_ref).collect();
         let missing = expected.len() - found.len();
         assert_eq!(missing > 0, dropped > 0, "{missing} NAL units are missing");
@@ -138,7 +140,18 @@ fn no_program_clock_is_needed() {
 fn he_aac_keeps_its_pace_and_a_stream_begins_at_its_first_idr() {
     let Some(batch) = check(&["ts-heaac-no-initial-keyframe/no-initial-keyframe.ts"], 15, 57) else { return };
     assert_eq!(batch.count("video_before_first_sync"), 63);
-    assert_eq!(batch.end.audio.as_ref().unwrap().sample_rate, 22_050);
+    let config = batch.end.audio.as_ref().unwrap();
+    assert_eq!((config.sample_rate, config.sbr, config.output_rate()), (22_050, true, 44_100));
+}
+
+#[test]
+fn h265_comes_out_as_it_is() {
+    let Some(batch) = check(&["ts-hevc-aac-portrait/0.ts", "ts-hevc-aac-portrait/1.ts"], 300, 430) else {
+        return;
+    };
+    let config = batch.end.video.as_ref().unwrap();
+    assert_eq!((config.codec, config.width, config.height), (VideoCodec::H265, 720, 1280));
+    assert!(!batch.end.audio.as_ref().unwrap().sbr);
 }
 
 #[test]
@@ -195,6 +208,9 @@ fn odd_little_files_are_read() {
         let Some(path) = corpus(&format!("ts-tiny-edge-cases/{file}.ts")) else { return };
         let batch = assemble(&[read(&path)], Carry::default(), false).unwrap();
         assert!(batch.video().count() >= pictures, "{file}");
+        if file == "id3" {
+            assert!(batch.end.events.iter().any(|event| matches!(event.kind, EventKind::Id3(_))));
+        }
         compare(&batch, &path, 0);
     }
     check(&["ts-malformed/test-middle-pat-pmt.ts"], 15, 28);
@@ -203,21 +219,23 @@ fn odd_little_files_are_read() {
 #[test]
 fn other_codecs_are_refused_by_name() {
     let cases = [
-        ("ts-hevc-aac-portrait/0.ts", "H.265", 0x24),
-        ("ts-avc-ac3-dvb/s_00004.ts", "AC-3", 0x06),
-        ("ts-eac3-audio-only/ChID_voices_6ch_256kbps_ddp_sub_0000.ts", "E-AC-3", 0x87),
-        ("ts-mp3-audio-only/media_w239891843_0.ts", "MPEG audio (MP1/MP2/MP3)", 0x04),
-        ("ts-aac-latm/sample_latm.ts", "AAC in LATM", 0x11),
-        ("ts-opus/segment.ts", "Opus", 0x06),
-        ("ts-avc-mp2/sample_h264_mpeg_audio.ts", "MPEG audio (MP1/MP2/MP3)", 0x03),
-        ("ts-mpeg2video-scte35-mp2/sample_scte35.ts", "MPEG-1/2 video", 0x02),
-        ("ts-mpeg2video-scte35-mp2/sample_h264_dts_audio.ts", "DTS", 0x82),
+        ("ts-avc-ac3-dvb/s_00004.ts", "AC-3", "0x06", true),
+        ("ts-eac3-audio-only/ChID_voices_6ch_256kbps_ddp_sub_0000.ts", "E-AC-3", "0x87", true),
+        ("ts-mp3-audio-only/media_w239891843_0.ts", "MPEG audio (MP1/MP2/MP3)", "0x04", true),
+        ("ts-aac-latm/sample_latm.ts", "AAC in LATM", "0x11", true),
+        ("ts-opus/segment.ts", "Opus", "0x06", true),
+        ("ts-avc-mp2/sample_h264_mpeg_audio.ts", "MPEG audio (MP1/MP2/MP3)", "0x03", true),
+        ("ts-mpeg2video-scte35-mp2/sample_scte35.ts", "MPEG-1/2 video", "0x02", false),
+        ("ts-mpeg2video-scte35-mp2/sample_h264_dts_audio.ts", "DTS", "0x82", false),
+        ("packed-mp3/media_w905519204_0.mp3", "MPEG audio (MP1/MP2/MP3)", "packed", true),
+        ("sample-aes-ctr-byterange/video.mp4", "encrypted media", "encv", false),
     ];
-    for (file, name, kind) in cases {
+    for (file, name, kind, can) in cases {
         let Some(path) = corpus(file) else { return };
         match assemble(&[read(&path)], Carry::default(), false).map(|_| ()) {
-            Err(AssembleError::UnsupportedCodec { codec, stream_type, .. }) => {
-                assert_eq!((codec, stream_type), (name, kind), "{file}");
+            Err(AssembleError::UnsupportedCodec { codec, place, transcodable, .. }) => {
+                assert_eq!((codec.as_str(), transcodable), (name, can), "{file}");
+                assert!(place.contains(kind), "{file}: {place}");
             }
             other => panic!("{file}: {other:?}"),
         }
@@ -225,15 +243,13 @@ fn other_codecs_are_refused_by_name() {
 }
 
 #[test]
-fn what_is_no_transport_stream_is_named() {
+fn what_is_no_media_is_named() {
     let html = Bytes::from_static(b"<!DOCTYPE html><html>not found</html>");
     let error = assemble(&[html], Carry::default(), false).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("<!DOCTYPE html>"), "{error}");
-    for file in ["packed-aac-with-ts-extension/fileSequence0.ts", "fmp4-muxed/hls11.m4s"] {
-        let Some(path) = corpus(file) else { return };
-        let error = assemble(&[read(&path)], Carry::default(), false).map(|_| ()).unwrap_err();
-        assert!(matches!(error, AssembleError::NotTransportStream { .. }), "{file}: {error}");
-    }
+    let Some(path) = corpus("fmp4-muxed/hls11.m4s") else { return };
+    let error = assemble(&[read(&path)], Carry::default(), false).map(|_| ()).unwrap_err();
+    assert!(matches!(error, AssembleError::NoInit { .. }), "{error}");
 }
 
 #[test]

@@ -45,10 +45,10 @@ pub fn packets(file: &Path, kind: &str) -> Option<Vec<Packet>> {
     Some(lines.map(|line| Packet { pts: field(line, "pts="), dts: field(line, "dts=") }).collect())
 }
 
-/// NAL units of the first video stream as FFmpeg copies them out.
-pub fn nals(file: &Path) -> Option<Vec<Vec<u8>>> {
+/// NAL units of the first video stream as FFmpeg copies them out, in a format (`h264` or `hevc`).
+pub fn nals(file: &Path, format: &str) -> Option<Vec<Vec<u8>>> {
     let args =
-        ["-v", "error", "-i", path(file), "-map", "0:v:0", "-c", "copy", "-copyinkf", "-f", "h264", "-"];
+        ["-v", "error", "-i", path(file), "-map", "0:v:0", "-c", "copy", "-copyinkf", "-f", format, "-"];
     let stream = run("ffmpeg", &args)?;
     let starts: Vec<usize> =
         (0..stream.len().saturating_sub(2)).filter(|&at| stream[at..at + 3] == [0, 0, 1]).collect();

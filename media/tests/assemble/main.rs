@@ -6,11 +6,17 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is tests and their kit")]
 
+mod cases;
+mod containers;
 mod corpus;
 mod ffmpeg;
+mod foreign;
 mod gaps;
 mod generated;
 mod hostile;
 mod mux;
 mod scenarios;
+mod smoke;
+mod sources;
 mod support;
+mod table;

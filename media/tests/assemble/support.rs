@@ -60,7 +60,7 @@ pub fn assemble(segments: &[Bytes], carry: Carry, discontinuity: bool) -> Result
 }
 
 /// What holds for every batch, whatever the source.
-fn check_invariants(batch: &Batch) {
+pub fn check_invariants(batch: &Batch) {
     let video: Vec<_> = batch.video().collect();
     for pair in video.windows(2) {
         assert_eq!(pair[0].dts_90k + i64::from(pair[0].duration_90k), pair[1].dts_90k);

@@ -110,6 +110,7 @@ pub fn video_config() -> VideoConfig {
         pps: vec![Bytes::from_static(&[0x68, 0xeb, 0xe3, 0xcb, 0x22, 0xc0])],
         width: 640,
         height: 360,
+        ..VideoConfig::default()
     }
 }
 
@@ -121,5 +122,6 @@ pub fn audio_config() -> AudioConfig {
         channels: 2,
         object_type: 2,
         frame_samples: 1024,
+        ..AudioConfig::default()
     }
 }

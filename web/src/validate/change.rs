@@ -60,7 +60,7 @@ fn rendition(fields: &mut Fields, id: &StreamId) -> RenditionChange {
     let language = match fields.take("language") {
         None => None,
         Some(Value::Null) => Some(None),
-        Some(value) => Some(language(fields, value)),
+        Some(value) => Some(language(fields, "language", value)),
     };
     RenditionChange {
         name: Some(name.unwrap_or_default()),

@@ -2,7 +2,7 @@
 //! schema can.
 #![allow(dead_code, reason = "only described, never made")]
 
-use overdub_actors::settings::{Fallback, StartAt};
+use overdub_actors::settings::{Fallback, StartAt, VariantEnd, VariantLimits};
 use utoipa::ToSchema;
 
 /// The plain start: one processor, one RTMP output.
@@ -60,12 +60,31 @@ pub(crate) struct NewStreamBody {
     /// Where the first segment is taken from
     #[schema(nullable = false)]
     start: Option<StartAt>,
+    /// Which variant of a multivariant playlist: `highest`, `lowest`, or the highest within limits
+    #[schema(nullable = false)]
+    variant: Option<VariantBody>,
+    /// BCP 47 tag of the audio to take where the source has several
+    #[schema(example = "de")]
+    audio_language: Option<String>,
+    /// Headers that go with every request to the source's host; shown nowhere
+    #[schema(nullable = false)]
+    source_headers: Option<std::collections::BTreeMap<String, String>>,
     /// Whether it runs at once
     #[schema(nullable = false)]
     autostart: Option<bool>,
     /// Instead of the one processor and the one RTMP output
     #[schema(min_items = 1, max_items = 32, nullable = false)]
     renditions: Option<Vec<RenditionBody>>,
+}
+
+/// One end of what a source offers, or limits.
+#[derive(serde::Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum VariantBody {
+    /// `highest` or `lowest`
+    End(VariantEnd),
+    /// What a variant may have at most, one of them at least
+    Within(VariantLimits),
 }
 
 /// One output audio track.

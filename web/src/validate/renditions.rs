@@ -62,7 +62,7 @@ fn rendition(
     let name = name(fields);
     let language = match fields.take("language") {
         None | Some(Value::Null) => None,
-        Some(value) => language(fields, value),
+        Some(value) => language(fields, "language", value),
     };
     let processor = fields.text("audioProcessorUrl").unwrap_or_else(|| defaults.audio_processor_url.clone());
     let audio_processor_url = fields.url("audioProcessorUrl", urls::processor(&processor));
@@ -94,8 +94,8 @@ fn name(fields: &mut Fields) -> String {
 }
 
 /// RFC 5646 2.1, loosely: subtags of letters and digits, the first of 2 to 8 letters.
-pub(super) fn language(fields: &mut Fields, value: Value) -> Option<String> {
-    let tag = fields.as_text("language", value)?;
+pub(super) fn language(fields: &mut Fields, field: &str, value: Value) -> Option<String> {
+    let tag = fields.as_text(field, value)?;
     let mut subtags = tag.split('-');
     let primary_ok = subtags.next().is_some_and(|first| {
         (2..=8).contains(&first.len()) && first.bytes().all(|b| b.is_ascii_alphabetic())
@@ -105,8 +105,8 @@ pub(super) fn language(fields: &mut Fields, value: Value) -> Option<String> {
     if primary_ok && rest_ok && tag.len() <= 35 {
         return Some(tag);
     }
-    let message = format!("{} must be a {LANGUAGE_FORM}; got {}", fields.path("language"), shown_text(&tag));
-    fields.error("language", message, Some(LANGUAGE_FORM.to_owned()));
+    let message = format!("{} must be a {LANGUAGE_FORM}; got {}", fields.path(field), shown_text(&tag));
+    fields.error(field, message, Some(LANGUAGE_FORM.to_owned()));
     None
 }
 

@@ -16,6 +16,8 @@ pub(in crate::fetcher) enum Subject {
     Playlist,
     Segment,
     Key,
+    /// EXT-X-MAP.
+    Init,
 }
 
 impl fmt::Display for Subject {
@@ -24,6 +26,7 @@ impl fmt::Display for Subject {
             Self::Playlist => "playlist",
             Self::Segment => "segment",
             Self::Key => "key",
+            Self::Init => "init section",
         })
     }
 }
@@ -65,9 +68,16 @@ pub(in crate::fetcher) enum FetchError {
     Truncated { subject: Subject, got: u64, of: Option<u64> },
     #[error("source answered with another byte range than asked for")]
     WrongRange,
+    #[error("answer is packed in a way that was not asked for, or damaged")]
+    BadEncoding,
 }
 
 impl FetchError {
+    /// Whether the address has expired, so that a fresh one may help (token URLs).
+    pub(in crate::fetcher) fn is_expired(&self) -> bool {
+        matches!(self, Self::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::GONE))
+    }
+
     /// Whether asking again cannot help.
     pub(in crate::fetcher) fn is_final(&self) -> bool {
         matches!(self, Self::TooLarge { .. } | Self::Scheme | Self::Private(_) | Self::BadUri)

@@ -23,6 +23,7 @@ impl Bench {
             max_concurrent_batches: 2,
             hls_output: true,
             start: StartAt::Live,
+            source: crate::settings::SourceOptions::default(),
             renditions: vec![RenditionSettings {
                 name: "main".to_owned(),
                 language: None,
@@ -81,7 +82,7 @@ fn only_what_comes_back_is_a_reconnect() {
 }
 
 #[test]
-fn segments_lost_in_a_row_are_one_gap() {
+fn what_came_and_what_is_missing_is_counted_in_seconds_of_media() {
     let mut bench = Bench::new();
     let stored = StoredSegment {
         number: 1,
@@ -92,19 +93,24 @@ fn segments_lost_in_a_row_are_one_gap() {
         discontinuity: false,
         program_date_time: None,
         backlog_us: 0,
+        audio: None,
+        date_ranges: Vec::new(),
     };
-    bench.stream.segment_lost(2_000_000);
-    bench.stream.segment_lost(2_000_000);
     bench.stream.segment_stored(&stored);
-    bench.stream.segment_lost(1_500_000);
-    bench.stream.skipped(&SkipReason::Unreadable { detail: String::new() }, 6_000_000);
-    bench.stream.skipped(&SkipReason::Stopped, 6_000_000);
+    bench.stream.segment_lost();
+    bench.stream.gap_began();
+    bench.stream.segment_lost();
+    bench.stream.demuxed(10_000, true, 3_500_000);
+    bench.stream.skipped(&SkipReason::Stopped);
     let value = |name: &str| bench.value(&format!("{name}{{stream=\"a\"}}"));
-    assert_eq!(value("overdub_lost_segments_total"), 3.0);
-    assert_eq!(value("overdub_gaps_total"), 3.0);
-    assert_eq!(value("overdub_gap_seconds_total"), 11.5);
     assert_eq!(value("overdub_segment_media_seconds_total"), 2.0);
     assert_eq!(value("overdub_segment_bytes_total"), 1880.0);
+    assert_eq!(value("overdub_lost_segments_total"), 2.0);
+    assert_eq!(value("overdub_gaps_total"), 1.0);
+    assert_eq!(value("overdub_gap_seconds_total"), 3.5);
+    assert_eq!(value("overdub_discontinuities_total"), 1.0);
+    let skipped = "overdub_skipped_batches_total{reason=\"stopped\",stream=\"a\"}";
+    assert_eq!(bench.value(skipped), 1.0);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::connection::{Connection, Io};
+use super::enhanced;
 use super::error::LinkError;
 use super::socket::Socket;
 use super::target::Target;
@@ -45,10 +46,17 @@ pub struct Published {
     pub connection: Connection,
     /// The message stream that media goes over.
     pub stream_id: u32,
+    /// Whether the server says that it takes H.265.
+    pub takes_h265: bool,
 }
 
-/// Connects and publishes, each step with its deadline.
-pub async fn open(target: Arc<Target>, tls: Arc<ClientConfig>) -> Result<Published, LinkError> {
+/// Connects and publishes, each step with its deadline; refuses a server that does not take H.265 if that `is_h265`
+/// what will be sent.
+pub async fn open(
+    target: Arc<Target>,
+    tls: Arc<ClientConfig>,
+    is_h265: bool,
+) -> Result<Published, LinkError> {
     let (host, port) = (target.host.as_str(), target.port);
     let tcp = within("TCP connect", CONNECT_SECONDS, async {
         let connected = Socket::connect(host, port).await;
@@ -69,7 +77,11 @@ pub async fn open(target: Arc<Target>, tls: Arc<ClientConfig>) -> Result<Publish
 
     connection.set_chunk_size(CHUNK_SIZE)?;
     connection.command(0, &message::connect(CONNECT, &target.application, &target.tc_url))?;
-    request(&mut connection, &target, "connect", CONNECT).await?;
+    let connected = request(&mut connection, &target, "connect", CONNECT).await?;
+    let takes_h265 = enhanced::takes_h265(&connected);
+    if is_h265 && !takes_h265 {
+        return Err(LinkError::NoH265);
+    }
 
     // The first two are asked without waiting: servers that do not know them say nothing or complain, and neither
     // matters.
@@ -84,7 +96,7 @@ pub async fn open(target: Arc<Target>, tls: Arc<ClientConfig>) -> Result<Publish
 
     connection.command(stream_id, &message::publish(PUBLISH, &target.key))?;
     request(&mut connection, &target, "publish", PUBLISH).await?;
-    Ok(Published { connection, stream_id })
+    Ok(Published { connection, stream_id, takes_h265 })
 }
 
 /// Says goodbye and waits a little for the server to have understood.

@@ -112,8 +112,8 @@ impl Driver {
                     self.start(fragment, batch, true, work);
                 }
                 Step::Send { base_90k, departures } => {
-                    if let Some(link) = &mut self.link {
-                        link.send(base_90k, &departures);
+                    if self.link.as_mut().is_some_and(|link| !link.send(base_90k, &departures)) {
+                        self.schedule.link_down();
                     }
                 }
                 Step::TooSlow => {

@@ -76,6 +76,11 @@ pub enum LinkError {
         /// How far behind.
         seconds: u64,
     },
+    /// The video is H.265, and the server does not say that it takes it.
+    #[error(
+        "server takes no H.265: its answer names neither hvc1 (Enhanced RTMP) nor a server that knows it"
+    )]
+    NoH265,
     /// The server asks for more answers than it reads.
     #[error("server asks for answers that it does not read")]
     Flooded,

@@ -161,6 +161,7 @@ mod tests {
             pps: vec![Bytes::from_static(&[0x68, 0xCE])],
             width: 320,
             height: 180,
+            ..VideoConfig::default()
         };
         let audio = AudioConfig {
             audio_specific_config: Bytes::from_static(&[0x11, 0x90]),
@@ -168,6 +169,7 @@ mod tests {
             channels: 2,
             object_type: 2,
             frame_samples: 1024,
+            ..AudioConfig::default()
         };
         let picture = |n: i64| VideoSample {
             dts_90k: n * 3600,

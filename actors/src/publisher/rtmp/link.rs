@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use overdub_media::sample::VideoCodec;
 use rustls::ClientConfig;
 use tokio::time::{Instant, sleep_until};
 
@@ -59,6 +60,8 @@ pub struct Link {
     backoff: Backoff,
     state: State,
     wanted: bool,
+    /// The video that was to be sent last is H.265.
+    is_h265: bool,
     /// Why it is down, as last reported.
     reported: Option<String>,
     messages: Vec<super::muxer::Message>,
@@ -74,6 +77,7 @@ impl Link {
             backoff: Backoff::default(),
             state: State::Idle,
             wanted: false,
+            is_h265: false,
             reported: None,
             messages: Vec::new(),
         }
@@ -84,9 +88,16 @@ impl Link {
         self.wanted = wanted;
     }
 
-    /// Queues departures; [`LinkEvent::Written`] follows, or [`LinkEvent::Down`].
-    pub fn send(&mut self, base_90k: i64, departures: &[Departure]) {
-        let State::Open(open) = &mut self.state else { return };
+    /// Queues departures; [`LinkEvent::Written`] follows, or [`LinkEvent::Down`]. False where the server cannot take
+    /// them: then the connection has ended.
+    pub fn send(&mut self, base_90k: i64, departures: &[Departure]) -> bool {
+        let State::Open(open) = &mut self.state else { return true };
+        let mut codecs = departures.iter().filter_map(|departure| departure.configs.video.as_ref());
+        self.is_h265 = codecs.next_back().map_or(self.is_h265, |video| video.codec == VideoCodec::H265);
+        if self.is_h265 && !open.published.takes_h265 {
+            self.fail(&LinkError::NoH265);
+            return false;
+        }
         let mut sizes = Vec::with_capacity(departures.len());
         for departure in departures {
             self.messages.clear();
@@ -99,6 +110,7 @@ impl Link {
             sizes.push(size);
         }
         open.writing = Some(sizes);
+        true
     }
 
     /// Ends the connection because of `error`, and opens another after a while.
@@ -154,7 +166,7 @@ impl Link {
     }
 
     fn opening(&self) -> State {
-        State::Opening(Box::pin(client::open(self.target.clone(), self.tls.clone())))
+        State::Opening(Box::pin(client::open(self.target.clone(), self.tls.clone(), self.is_h265)))
     }
 
     fn opened(&mut self, published: Published) {

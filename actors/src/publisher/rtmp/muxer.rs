@@ -43,14 +43,14 @@ impl Muxer {
         let Departure { configs, sample, .. } = departure;
         let timestamp_ms = self.timestamp(sample, base_90k);
         let wrapped = timestamp_ms as u32;
-        let body = match sample.track {
-            Track::Video if configs.video.is_some() => {
+        let body = match (sample.track, &configs.video) {
+            (Track::Video, Some(config)) => {
                 let pts = sample.time.saturating_add(i64::from(sample.cts_offset));
                 let composition_ms = millis(pts, sample.timescale, base_90k).saturating_sub(timestamp_ms);
                 let composition_ms = i32::try_from(composition_ms).unwrap_or(0);
-                Bytes::copy_from_slice(&flv::avc_nalu_header(sample.sync, composition_ms))
+                flv::video_header(config.codec, sample.sync, composition_ms)
             }
-            Track::Audio if configs.audio.is_some() => Bytes::from_static(&flv::AAC_RAW_HEADER),
+            (Track::Audio, _) if configs.audio.is_some() => Bytes::from_static(&flv::AAC_RAW_HEADER),
             _ => return,
         };
         if !self.tell(configs, sample.track, wrapped, out) {
@@ -84,7 +84,7 @@ impl Muxer {
             return true;
         }
         let config = configs.video.as_ref().filter(|_| video);
-        let video_header = config.and_then(|config| flv::avc_sequence_header(config).ok());
+        let video_header = config.and_then(|config| flv::video_sequence_header(config).ok());
         if video && track == Track::Video && video_header.is_none() {
             return false;
         }
@@ -119,10 +119,10 @@ impl Muxer {
 fn metadata(configs: &Configs) -> Vec<(String, Value)> {
     let mut properties = Vec::new();
     let mut put = |name: &str, value| properties.push((name.to_owned(), value));
-    if let Some(VideoConfig { width, height, .. }) = &configs.video {
+    if let Some(VideoConfig { codec, width, height, .. }) = &configs.video {
         put("width", Value::Number(f64::from(*width)));
         put("height", Value::Number(f64::from(*height)));
-        put("videocodecid", Value::Number(7.0));
+        put("videocodecid", Value::Number(flv::video_codec_id(*codec)));
     }
     if let Some(AudioConfig { sample_rate, channels, .. }) = &configs.audio {
         put("audiocodecid", Value::Number(10.0));
@@ -148,6 +148,7 @@ mod tests {
                 pps: vec![Bytes::from_static(&[0x68, 0xCE])],
                 width: 640,
                 height: 360,
+                ..VideoConfig::default()
             }),
             audio: Some(AudioConfig {
                 audio_specific_config: Bytes::from_static(&[0x11, 0x90]),
@@ -155,6 +156,7 @@ mod tests {
                 channels: 2,
                 object_type: 2,
                 frame_samples: 1024,
+                ..AudioConfig::default()
             }),
         })
     }

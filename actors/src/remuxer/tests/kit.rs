@@ -176,6 +176,7 @@ fn write_batch(files: &StreamFiles, number: usize, units: &[Bytes]) -> BatchMedi
         video: None,
         audio: Some(audio),
         program_date_time: None,
+        date_ranges: Vec::new(),
     }
 }
 

@@ -29,6 +29,8 @@ fn segment(number: u64) -> StoredSegment {
         discontinuity: false,
         program_date_time: None,
         backlog_us: 0,
+        audio: None,
+        date_ranges: Vec::new(),
     }
 }
 

@@ -199,6 +199,8 @@ async fn work_that_blocks_its_pool_thread_holds_up_nobody_else() {
             discontinuity: false,
             program_date_time: None,
             backlog_us: 0,
+            audio: None,
+            date_ranges: Vec::new(),
         };
         stream.feed(Event::SegmentStored(segment), ctx);
     })

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use super::super::{ByteRange, Key, KeyMethod, Leniencies, Map, MediaPlaylist, Segment};
 use super::block::{self, SegmentTags};
-use super::{Common, Lines, MAX_SEGMENTS, MAX_SEQUENCE, PlaylistError, decimal, lenient, overlook, tag_of};
+use super::{
+    Common, Lines, MAX_DATE_RANGES, MAX_SEGMENTS, MAX_SEQUENCE, PlaylistError, decimal, lenient, overlook,
+    tag_of,
+};
 use crate::hls::attributes::find;
-use crate::hls::parse_date_time;
+use crate::hls::{DateRange, parse_date_time};
 
 /// Longest that a target duration is believed, one day.
 const MAX_TARGET_S: u32 = 86_400;
@@ -67,6 +70,22 @@ fn read_tag<'a>(
         "-X-ENDLIST" => playlist.ended = true,
         "-X-DISCONTINUITY" => pending.discontinuity = true,
         "-X-GAP" => pending.gap = true,
+        "-X-I-FRAMES-ONLY" => playlist.i_frames_only = true,
+        "-X-SKIP" => {
+            // What it leaves out is known to whoever asked for it; the numbers of what follows count on.
+            let skipped = find(value, "SKIPPED-SEGMENTS").unwrap_or("");
+            playlist.skipped_segments = sequence(playlist, line, skipped)?;
+            overlook(&mut playlist.leniencies, lenient::DELTA_UPDATE);
+        }
+        "-X-DATERANGE" => {
+            if playlist.date_ranges.len() >= MAX_DATE_RANGES {
+                return Err(PlaylistError::TooMany { line, limit: MAX_DATE_RANGES, what: "date ranges" });
+            }
+            match DateRange::read(value) {
+                Some(range) => playlist.date_ranges.push(range),
+                None => overlook(&mut playlist.leniencies, lenient::BAD_DATE_RANGE),
+            }
+        }
         "-X-BYTERANGE" => pending.byte_range = Some((line, value)),
         "-X-MAP" => pending.map = Some((line, value)),
         "-X-KEY" => {
@@ -207,6 +226,6 @@ fn finish(playlist: &mut MediaPlaylist) {
     }
     // MEDIA-SEQUENCE may stand anywhere, so numbers are given at the end; the limits keep the sum in range.
     for (index, segment) in (0u64..).zip(&mut playlist.segments) {
-        segment.media_sequence = playlist.media_sequence + index;
+        segment.media_sequence = playlist.media_sequence + playlist.skipped_segments + index;
     }
 }

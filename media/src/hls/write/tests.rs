@@ -29,7 +29,7 @@ fn a_multivariant_playlist_says_all_that_players_ask_for() {
             channels: Some("2".into()),
             ..Rendition::default()
         }],
-        leniencies: Vec::new(),
+        ..MultivariantPlaylist::default()
     };
     assert_eq!(
         write_multivariant(&playlist),
@@ -68,7 +68,7 @@ fn a_media_playlist_writes_what_changes_where_it_changes() {
             Segment { gap: true, ..segment(1700, map("init-0.mp4"), false) },
             segment(700, map("init-1.mp4"), true),
         ],
-        leniencies: Vec::new(),
+        ..MediaPlaylist::default()
     };
     assert_eq!(
         write_media(&playlist),
@@ -150,7 +150,7 @@ proptest! {
     ) {
         let mut playlist = MediaPlaylist {
             version: 7, target_duration_s: 60, media_sequence, discontinuity_sequence: 0,
-            independent_segments: true, ended, segments, leniencies: Vec::new(),
+            independent_segments: true, ended, segments, ..MediaPlaylist::default()
         };
         for (index, segment) in (0u64..).zip(&mut playlist.segments) {
             segment.media_sequence = media_sequence + index;
@@ -178,7 +178,7 @@ proptest! {
                 codecs: Some("avc1.4d401f,mp4a.40.2".into()), audio_group: Some("audio".into()), average_bandwidth: None,
             }],
             renditions,
-            leniencies: Vec::new(),
+            ..MultivariantPlaylist::default()
         };
         let text = write_multivariant(&playlist);
         prop_assert_eq!(read_playlist(text.as_bytes()), Ok(Playlist::Multivariant(playlist)), "{}", text);

@@ -70,7 +70,7 @@ async fn attempt(trusted: bool) -> Option<LinkError> {
         roots.add(certificate).unwrap();
     }
     let target = Target::parse(&format!("rtmps://127.0.0.1:{port}/live/key")).unwrap();
-    let (opened, ()) = tokio::join!(open(Arc::new(target), socket::client_config(roots)), peer);
+    let (opened, ()) = tokio::join!(open(Arc::new(target), socket::client_config(roots), false), peer);
     opened.err()
 }
 

@@ -1,13 +1,11 @@
-//! Access units out of a pushed Annex B byte stream (7.4.1.2.3).
+//! Access units out of a pushed Annex B byte stream.
 
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
 use super::annexb::{PREFIX_LEN, find_prefix, trim_trailing_zeros};
-use super::params::ParameterSets;
-use super::slice::SliceHead;
-use super::{nal_type, sei};
+use super::{Kind, Nal, Syntax};
 use crate::counters::Counters;
 use crate::sample::VideoConfig;
 use crate::ts::Timestamps;
@@ -24,9 +22,10 @@ const CHUNK: usize = 256 << 10;
 pub struct AccessUnit {
     /// NAL units in order, without start codes and trailing zeros.
     pub nals: Vec<Bytes>,
-    /// The primary coded picture is an IDR picture.
+    /// Decoding can start here, and nothing after it needs anything before: an IDR or BLA picture.
     pub idr: bool,
-    /// A recovery point with recovery_frame_cnt 0 stands in it.
+    /// Decoding can start here, and shows what comes after in output order: a recovery point with
+    /// recovery_frame_cnt 0, or a CRA picture.
     pub recovery_point: bool,
     /// Times of the PES packet that it is the first access unit of.
     pub stamp: Option<Timestamps>,
@@ -37,8 +36,8 @@ pub struct AccessUnit {
 }
 
 /// Rebuilds access units from an elementary stream.
-#[derive(Debug, Default)]
-pub struct AccessUnits {
+#[derive(Debug)]
+pub struct AccessUnits<S: Syntax> {
     buffer: BytesMut,
     /// Position in the stream of the buffer's first byte.
     base: u64,
@@ -47,21 +46,21 @@ pub struct AccessUnits {
     /// Position of the start code prefix of the NAL unit that is open.
     nal_start: Option<u64>,
     marks: Marks,
-    picture: Picture,
-    sets: ParameterSets,
+    picture: Picture<S::Slice>,
+    syntax: S,
     config: Option<VideoConfig>,
 }
 
 /// The access unit that is open.
-#[derive(Debug, Default)]
-struct Picture {
+#[derive(Debug)]
+struct Picture<T> {
     /// Whether its first NAL unit was seen; its bytes begin at the buffer's first.
     started: bool,
     stamp: Option<Timestamps>,
     origin: u32,
     nals: Vec<Range<u64>>,
     /// Its first slice, once there.
-    slice: Option<SliceHead>,
+    slice: Option<T>,
     has_slices: bool,
     idr: bool,
     recovery_point: bool,
@@ -69,12 +68,37 @@ struct Picture {
     prefix_start: Option<u64>,
 }
 
-impl AccessUnits {
+impl<T> Default for Picture<T> {
+    fn default() -> Self {
+        Self {
+            started: false,
+            stamp: None,
+            origin: 0,
+            nals: Vec::new(),
+            slice: None,
+            has_slices: false,
+            idr: false,
+            recovery_point: false,
+            prefix_start: None,
+        }
+    }
+}
+
+impl<S: Syntax> AccessUnits<S> {
     /// Starts with parameter sets known from before.
     #[must_use]
     pub fn with_config(config: Option<VideoConfig>) -> Self {
-        let sets = config.as_ref().map(ParameterSets::with_config).unwrap_or_default();
-        Self { sets, config, ..Self::default() }
+        let syntax = config.as_ref().map(S::with_config).unwrap_or_default();
+        Self {
+            buffer: BytesMut::new(),
+            base: 0,
+            scanned: 0,
+            nal_start: None,
+            marks: Marks::default(),
+            picture: Picture::default(),
+            syntax,
+            config,
+        }
     }
 
     /// A PES packet starts; `origin` is the caller's label. Gives the access units that are complete.
@@ -94,7 +118,7 @@ impl AccessUnits {
         if self.buffer.len() + data.len() > MAX_ACCESS_UNIT {
             self.scan(counters, out);
             if self.buffer.len() + data.len() > MAX_ACCESS_UNIT {
-                counters.add("h264_oversized_access_units", 1);
+                counters.add("video_oversized_access_units", 1);
                 self.discard_buffer();
             }
         }
@@ -154,7 +178,7 @@ impl AccessUnits {
     /// Drops bytes that no NAL unit holds.
     fn drop_front(&mut self, to: u64, counters: &mut Counters) {
         let junk = self.buffer.split_to(self.index(to));
-        counters.add("h264_skipped_bytes", junk.iter().filter(|byte| **byte != 0).count() as u64);
+        counters.add("video_skipped_bytes", junk.iter().filter(|byte| **byte != 0).count() as u64);
         self.base = to;
     }
 
@@ -162,73 +186,56 @@ impl AccessUnits {
     fn nal(&mut self, range: Range<u64>, counters: &mut Counters, out: &mut Vec<AccessUnit>) {
         let body_start = range.start + PREFIX_LEN as u64;
         let body = trim_trailing_zeros(self.bytes(&(body_start..range.end)));
-        let Some(header) = body.first() else { return };
-        let kind = header & 0x1f;
         let body = body_start..body_start + body.len() as u64;
-        let is_slice = matches!(kind, nal_type::SLICE | nal_type::SLICE_PARTITION_A | nal_type::IDR_SLICE);
-        let slice = if is_slice { SliceHead::parse(self.bytes(&body), &self.sets) } else { None };
+        let Some(nal) = self.syntax.read(self.bytes(&body)) else { return };
         if !self.picture.started {
-            let starts = match &slice {
-                Some(slice) => slice.first_mb == 0,
-                None => matches!(kind, 6..=9 | 14..=18),
+            let starts = match (&nal.slice, nal.kind) {
+                (Some(slice), _) => S::is_first(slice),
+                (None, kind) => matches!(kind, Kind::Head | Kind::Prefix),
             };
             if !starts {
                 // The rest of a picture whose beginning is not there.
-                counters.add("h264_leading_nals", 1);
+                counters.add("video_leading_nals", 1);
                 return self.drop_front_nal(range.end);
             }
             self.start_picture(range.start);
-        } else if let Some(boundary) = self.boundary_before(kind, slice.as_ref(), range.start) {
+        } else if let Some(boundary) = self.boundary_before(&nal, range.start) {
             self.emit(boundary, counters, out);
             self.start_picture(boundary);
         }
-        self.take(kind, slice, is_slice, body, range.start, counters);
+        self.take(nal, body, range.start, counters);
     }
 
-    /// Where the open access unit ends, if a NAL unit of this kind at `start` is of the next one.
-    fn boundary_before(&self, kind: u8, slice: Option<&SliceHead>, start: u64) -> Option<u64> {
+    /// Where the open access unit ends, if this NAL unit at `start` is of the next one.
+    fn boundary_before(&self, nal: &Nal<S::Slice>, start: u64) -> Option<u64> {
         if !self.picture.has_slices {
             return None;
         }
-        match kind {
-            6..=9 | 15..=18 => Some(self.picture.prefix_start.unwrap_or(start)),
-            _ => {
-                let next = slice.zip(self.picture.slice.as_ref());
-                next.is_some_and(|(slice, first)| slice.begins_picture_after(first))
-                    .then(|| self.picture.prefix_start.unwrap_or(start))
+        let begins = match nal.kind {
+            Kind::Head => true,
+            Kind::Slice | Kind::Prefix | Kind::Other => {
+                let next = nal.slice.as_ref().zip(self.picture.slice.as_ref());
+                next.is_some_and(|(slice, first)| S::begins_picture_after(slice, first))
             }
-        }
+        };
+        begins.then(|| self.picture.prefix_start.unwrap_or(start))
     }
 
     /// Adds a NAL unit to the open access unit.
-    fn take(
-        &mut self,
-        kind: u8,
-        slice: Option<SliceHead>,
-        is_slice: bool,
-        body: Range<u64>,
-        start: u64,
-        counters: &mut Counters,
-    ) {
-        let set = match kind {
-            nal_type::SPS => self.sets.put_sps(&self.buffer[self.index(body.start)..self.index(body.end)]),
-            nal_type::PPS => self.sets.put_pps(&self.buffer[self.index(body.start)..self.index(body.end)]),
-            _ => Ok(()),
-        };
-        if set.is_err() {
-            counters.add("h264_unreadable_parameter_sets", 1);
-        }
-        if kind == nal_type::SEI && sei::recovery_frame_count(self.bytes(&body)) == Some(0) {
-            self.picture.recovery_point = true;
+    fn take(&mut self, nal: Nal<S::Slice>, body: Range<u64>, start: u64, counters: &mut Counters) {
+        let bytes = &self.buffer[self.index(body.start)..self.index(body.end)];
+        if nal.parameter_set && !self.syntax.put_parameter_set(bytes) {
+            counters.add("video_unreadable_parameter_sets", 1);
         }
         let picture = &mut self.picture;
-        if is_slice {
-            picture.idr |= kind == nal_type::IDR_SLICE;
+        picture.recovery_point |= nal.recovery_point;
+        if nal.kind == Kind::Slice {
+            picture.idr |= nal.idr;
             picture.has_slices = true;
             picture.prefix_start = None;
-            picture.slice = picture.slice.take().or(slice);
-        } else if kind == nal_type::PREFIX && picture.has_slices {
-            // 7.4.1.2.3 names it among those that begin an access unit, but one stands before every slice.
+            picture.slice = picture.slice.take().or(nal.slice);
+        } else if nal.kind == Kind::Prefix && picture.has_slices {
+            // H.264 7.4.1.2.3 names it among those that begin an access unit, but one stands before every slice.
             picture.prefix_start.get_or_insert(start);
         }
         picture.nals.push(body);
@@ -252,7 +259,7 @@ impl AccessUnits {
         let (own, next): (Vec<_>, Vec<_>) = picture.nals.into_iter().partition(|nal| nal.start < end);
         self.picture.nals = next;
         if !picture.has_slices {
-            return counters.add("h264_nals_without_picture", own.len() as u64);
+            return counters.add("video_nals_without_picture", own.len() as u64);
         }
         let offset = |position: u64| usize::try_from(position - base).expect("positions fit a usize");
         out.push(AccessUnit {
@@ -261,15 +268,15 @@ impl AccessUnits {
             recovery_point: picture.recovery_point,
             stamp: picture.stamp,
             origin: picture.origin,
-            config_change: picture.slice.and_then(|slice| self.config_change(slice.pps_id)),
+            config_change: picture.slice.and_then(|slice| self.config_change(&slice)),
         });
     }
 
-    fn config_change(&mut self, pps_id: u8) -> Option<Box<VideoConfig>> {
-        if self.config.as_ref().is_some_and(|config| self.sets.matches(pps_id, config)) {
+    fn config_change(&mut self, slice: &S::Slice) -> Option<Box<VideoConfig>> {
+        if self.config.as_ref().is_some_and(|config| self.syntax.matches(slice, config)) {
             return None;
         }
-        let config = self.sets.config(pps_id)?;
+        let config = self.syntax.config(slice)?;
         self.config = Some(config.clone());
         Some(Box::new(config))
     }

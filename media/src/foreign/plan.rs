@@ -1,0 +1,237 @@
+//! Frames to stretches.
+
+use bytes::Bytes;
+
+use super::{AAC_FRAME, ForeignCarry, Stretch, TailFrame};
+use crate::audio::{ForeignCodec, opus};
+use crate::time::{TICKS_PER_SECOND, rescale, unwrap_near};
+
+/// Access units of the encoder before the first that is used: it begins with short windows, and finds its pace.
+const WARM_UP: u64 = 4;
+
+/// Access units that are left to the next batch: the window reaches one ahead, and the encoder looks one further to
+/// choose it.
+const LOOK_AHEAD: u64 = 2;
+
+/// A frame with its time as sent, where it has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimedFrame {
+    /// Its bytes.
+    pub data: Bytes,
+    /// Samples that it decodes to.
+    pub samples: u32,
+    /// The decoder can begin here.
+    pub entry: bool,
+    /// Its time in 90 kHz ticks.
+    pub time_90k: Option<i64>,
+}
+
+/// Frames that follow on each other.
+#[derive(Debug)]
+struct Run {
+    frames: Vec<TailFrame>,
+    /// Time of the first frame: samples behind a time as sent.
+    anchor_90k: i64,
+    since_anchor: u64,
+    /// Samples from the first frame to the first access unit to be used.
+    lead: u64,
+    samples: u64,
+}
+
+impl Run {
+    fn time_of(&self, sample: u64, rate: u32) -> i64 {
+        let samples = i64::try_from(self.since_anchor.saturating_add(sample)).unwrap_or(i64::MAX);
+        self.anchor_90k.saturating_add(rescale(samples, rate, TICKS_PER_SECOND as u32))
+    }
+
+    fn push(&mut self, frame: TimedFrame) {
+        self.samples += u64::from(frame.samples);
+        self.frames.push(TailFrame { data: frame.data, samples: frame.samples, entry: frame.entry });
+    }
+}
+
+/// Puts frames into stretches behind what the batch before left; gives the stretches and what the next batch must
+/// know of them, and counts jumps.
+#[must_use]
+pub fn plan(
+    codec: ForeignCodec,
+    rate: u32,
+    carry: ForeignCarry,
+    frames: Vec<TimedFrame>,
+) -> (Vec<Stretch>, ForeignCarry, u64) {
+    let mut runs: Vec<Run> = Vec::new();
+    if !carry.tail.is_empty() {
+        let samples = carry.tail.iter().map(|frame| u64::from(frame.samples)).sum();
+        let ForeignCarry { tail, lead, anchor_90k, since_anchor, .. } = carry;
+        runs.push(Run { frames: tail, anchor_90k, since_anchor, lead, samples });
+    }
+    let mut jumps = 0;
+    for frame in frames {
+        let tolerated =
+            rescale(i64::from(frame.samples.max(AAC_FRAME as u32)), rate, TICKS_PER_SECOND as u32) / 2;
+        let open = runs.last_mut();
+        match (open, frame.time_90k) {
+            (Some(run), Some(time)) if frame.samples > 0 => {
+                let expected = run.time_of(run.samples, rate);
+                let step = unwrap_near(time, expected).saturating_sub(expected);
+                if step.abs() <= tolerated {
+                    run.push(frame);
+                } else {
+                    jumps += 1;
+                    runs.push(begin(frame, time));
+                }
+            }
+            (Some(run), _) => run.push(frame),
+            (None, Some(time)) if frame.entry => runs.push(begin(frame, time)),
+            // Nothing tells when it is, or it adds to a frame that is not there.
+            (None, _) => {}
+        }
+    }
+    let last = runs.len().saturating_sub(1);
+    let mut next = ForeignCarry { codec: Some(codec), ..ForeignCarry::default() };
+    let mut stretches = Vec::new();
+    for (index, run) in runs.into_iter().enumerate() {
+        let beyond = run.samples.saturating_sub(run.lead);
+        let take = if index == last {
+            (beyond / AAC_FRAME).saturating_sub(LOOK_AHEAD)
+        } else {
+            beyond.div_ceil(AAC_FRAME)
+        };
+        if index == last {
+            next = leave(codec, &run, run.lead + take * AAC_FRAME, next);
+        }
+        if take > 0 {
+            stretches.push(stretch(codec, rate, &run, take));
+        }
+    }
+    (stretches, next, jumps)
+}
+
+fn begin(frame: TimedFrame, time: i64) -> Run {
+    let mut run = Run { frames: Vec::new(), anchor_90k: time, since_anchor: 0, lead: 0, samples: 0 };
+    run.push(frame);
+    run
+}
+
+fn stretch(codec: ForeignCodec, rate: u32, run: &Run, take: u64) -> Stretch {
+    let warm_up = (run.lead / AAC_FRAME).min(WARM_UP);
+    let frames = run.frames.iter().map(|frame| frame.data.clone());
+    let stream = if codec == ForeignCodec::Opus {
+        let mut ogg = opus::OggWriter::default();
+        let head = Bytes::from(ogg.head());
+        std::iter::once(head).chain(frames.map(|packet| ogg.packet(&packet).into())).collect()
+    } else {
+        frames.collect()
+    };
+    Stretch {
+        stream,
+        trim_start_samples: run.lead - warm_up * AAC_FRAME,
+        // One of priming.
+        skip_access_units: warm_up as usize + 1,
+        take_access_units: usize::try_from(take).unwrap_or(usize::MAX),
+        pts_90k: run.time_of(run.lead, rate),
+    }
+}
+
+/// What is fed again so that the next batch goes on at sample `next` of the run.
+fn leave(codec: ForeignCodec, run: &Run, next: u64, carry: ForeignCarry) -> ForeignCarry {
+    let wanted = next.saturating_sub(WARM_UP * AAC_FRAME);
+    let (mut start, mut first) = (0, 0);
+    for (index, frame) in run.frames.iter().enumerate() {
+        if start + u64::from(frame.samples) > wanted {
+            first = index;
+            break;
+        }
+        start += u64::from(frame.samples);
+    }
+    let mut preroll = codec.preroll_frames();
+    while first > 0 && (preroll > 0 || !run.frames[first].entry) {
+        first -= 1;
+        preroll = preroll.saturating_sub(1);
+        start -= u64::from(run.frames[first].samples);
+    }
+    ForeignCarry {
+        tail: run.frames[first..].to_vec(),
+        lead: next - start,
+        anchor_90k: run.anchor_90k,
+        since_anchor: run.since_anchor + start,
+        ..carry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// MP3 at 48 kHz: 1152 samples, 24 ms, 2160 ticks; a time every third frame.
+    fn frames(from: i64, count: i64) -> Vec<TimedFrame> {
+        (from..from + count)
+            .map(|n| TimedFrame {
+                data: Bytes::from(vec![n as u8; 4]),
+                samples: 1152,
+                entry: true,
+                time_90k: (n % 3 == 0).then_some(900_000 + n * 2160),
+            })
+            .collect()
+    }
+
+    fn run(carry: ForeignCarry, frames: Vec<TimedFrame>) -> (Vec<Stretch>, ForeignCarry, u64) {
+        plan(ForeignCodec::MpegLayer3, 48_000, carry, frames)
+    }
+
+    #[test]
+    fn access_units_of_consecutive_batches_lie_on_one_grid() {
+        let mut carry = ForeignCarry::default();
+        let (mut next, mut taken) = (900_000, 0);
+        for batch in 0..7 {
+            let (stretches, after, jumps) = run(carry, frames(batch * 99, 99));
+            assert_eq!((stretches.len(), jumps), (1, 0));
+            let stretch = &stretches[0];
+            assert_eq!(stretch.pts_90k, next);
+            let units = stretch.take_access_units;
+            next += units as i64 * 1920;
+            taken += units;
+            // Where the encoder begins, and which of its access units is the first used.
+            let fed_from = u64::from(stretch.stream[0][0]);
+            let first = (stretch.skip_access_units as u64 - 1) * 1024 + stretch.trim_start_samples;
+            if batch == 1 {
+                assert_eq!((fed_from * 1152 + first) * 90 / 48, (stretch.pts_90k - 900_000) as u64);
+            }
+            carry = after;
+            assert!(carry.tail.len() < 24, "{}", carry.tail.len());
+            carry = serde_json::from_str(&serde_json::to_string(&carry).unwrap()).unwrap();
+        }
+        // All but what is left to the next batch.
+        let all = 7 * 99 * 1152 / 1024;
+        assert!((all - 3..all).contains(&taken), "{taken} of {all}");
+    }
+
+    #[test]
+    fn a_hole_begins_another_stretch_and_ends_the_one_before() {
+        let (stretches, _, jumps) = run(ForeignCarry::default(), [frames(0, 30), frames(60, 30)].concat());
+        assert_eq!(jumps, 1);
+        let seen: Vec<_> =
+            stretches.iter().map(|s| (s.pts_90k, s.take_access_units, s.stream.len())).collect();
+        assert_eq!(seen, [(900_000, 34, 30), (900_000 + 60 * 2160, 31, 30)]);
+    }
+
+    #[test]
+    fn a_hole_between_batches_lets_the_end_of_the_first_out() {
+        let (first, carry, _) = run(ForeignCarry::default(), frames(0, 30));
+        let (second, ..) = run(carry, frames(60, 30));
+        assert_eq!(first[0].take_access_units, 31);
+        assert_eq!((second[0].pts_90k, second[0].take_access_units), (900_000 + 31 * 1920, 3));
+        assert_eq!(second[1].pts_90k, 900_000 + 60 * 2160);
+    }
+
+    #[test]
+    fn rounded_times_are_no_jump() {
+        let mut frames = frames(0, 40);
+        for frame in &mut frames {
+            frame.time_90k = frame.time_90k.map(|time| time / 90 * 90 + 45);
+        }
+        let (stretches, _, jumps) = run(ForeignCarry::default(), frames);
+        assert_eq!((stretches.len(), jumps), (1, 0));
+        assert_eq!(run(ForeignCarry::default(), Vec::new()).0, []);
+    }
+}

@@ -13,7 +13,7 @@ NPM := $(shell command -v npm)
 # Dependencies are those of the committed Cargo.lock.
 LOCKED := --locked
 
-.PHONY: help build demo page lint fmt clippy deny page-lint test page-test chaos fuzz check fixtures setup-media setup-peers setup-schemathesis setup-deny
+.PHONY: help build demo page lint fmt clippy deny page-lint test page-test chaos fuzz bench soak check fixtures setup-media setup-peers setup-schemathesis setup-deny
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -89,6 +89,14 @@ chaos: setup-media setup-peers ## faults as long as the promises speak of; a tab
 fuzz: ## each fuzz target for FUZZ_SECONDS (600); needs nightly and cargo-fuzz
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz, and rustup toolchain install nightly" >&2; exit 1; }
 	fuzz/run.sh
+
+# BENCH takes flags, e.g. make bench BENCH="--streams 100 --memory ''"; make bench BENCH="scale --streams 300".
+bench: setup-media ## many streams beside as many FFmpeg relays (15 min); what single parts cost
+	$(CARGO) bench $(LOCKED) --bench streams -- $(or $(BENCH),compare --write)
+	$(if $(BENCH),,$(CARGO) bench $(LOCKED) --bench parts)
+
+soak: setup-media ## more than a day's segments, over the wrap of the clock (12 min)
+	$(CARGO) bench $(LOCKED) --bench streams -- soak --write $(SOAK)
 
 fixtures: ## makes fixtures/ again (other bytes with another ffmpeg)
 	fixtures/make.sh

@@ -118,6 +118,8 @@ fn ledger(criterion: &mut Criterion) {
         discontinuity: false,
         program_date_time: None,
         backlog_us: 0,
+        date_ranges: Vec::new(),
+        audio: None,
     };
     let mut group = criterion.benchmark_group("ledger");
     group.sample_size(20).throughput(Throughput::Elements(2 * SEGMENTS));

@@ -24,9 +24,8 @@ use crate::messages::{PublishBatch, PublisherEvent};
 
 pub use self::plan::Place;
 
-/// Samples leave at the clock's multiples of this time: with what is due before the next one, so early rather than
-/// late. One write then serves a few samples, and one wake-up of the thread serves every stream on it.
-const TOGETHER_US: i64 = 80_000;
+/// What leaves within this time of the first is written with it, so that one wake-up serves several.
+const TOGETHER_US: i64 = 10_000;
 
 /// Samples written together at most; only a publisher that catches up has more.
 const TOGETHER_SAMPLES: usize = 64;
@@ -35,7 +34,7 @@ const TOGETHER_SAMPLES: usize = 64;
 const READ_AHEAD_US: i64 = 1_000_000;
 
 /// With two fragments in memory, the next is read only when what leaves next is so close to it.
-const READ_URGENT_US: i64 = 200_000;
+const READ_URGENT_US: i64 = 100_000;
 
 /// A connection is wanted so long before the first sample: early enough for a second attempt, and late enough for
 /// servers that drop a publisher who sends nothing (SRS: after 20 s at first, 5 s later on).
@@ -239,9 +238,7 @@ impl Schedule {
 
     /// What was to be sent has been written; `sizes` are the bytes of each departure, 0 for one that could not be.
     pub fn written(&mut self, sizes: &[u64], now: UnixMicros) {
-        // Taken out and put back empty, so that its memory serves the next ones.
-        let mut in_flight = std::mem::take(&mut self.in_flight);
-        for (departure, &bytes) in in_flight.iter().zip(sizes) {
+        for (departure, &bytes) in std::mem::take(&mut self.in_flight).iter().zip(sizes) {
             let Some(batch) = self.batches.iter_mut().find(|batch| batch.number == departure.batch) else {
                 continue;
             };
@@ -257,8 +254,6 @@ impl Schedule {
                 self.events.push_back(PublisherEvent::BatchStarted { batch: batch.number });
             }
         }
-        in_flight.clear();
-        self.in_flight = in_flight;
     }
 
     /// Whether a connection is of use now: something is to be sent soon. One that is there is kept all the same.
@@ -405,12 +400,12 @@ impl Schedule {
             return None;
         }
         let mut departures = Vec::new();
-        let horizon = leaves_at(now).plus_micros(TOGETHER_US);
+        let mut horizon = now;
         while departures.len() < TOGETHER_SAMPLES {
             let Some((index, track, air)) = self.next_sample() else { break };
-            if air >= horizon {
+            if air > horizon {
                 if departures.is_empty() {
-                    wake.at(leaves_at(air));
+                    wake.at(air);
                 }
                 break;
             }
@@ -421,6 +416,7 @@ impl Schedule {
             if now.micros_since(air) > LATE_LIMIT_US && departures.is_empty() && self.is_touched(index) {
                 return Some(Step::TooSlow);
             }
+            horizon = now.plus_micros(TOGETHER_US);
             departures.extend(self.depart(index, track, air));
         }
         if departures.is_empty() {
@@ -485,11 +481,6 @@ impl Schedule {
         self.in_flight.push(InFlight { batch: number, air });
         Some(Departure { configs: batch.configs.clone(), sample })
     }
-}
-
-/// When a sample leaves that is due at `air`.
-fn leaves_at(air: UnixMicros) -> UnixMicros {
-    UnixMicros(air.0.div_euclid(TOGETHER_US) * TOGETHER_US)
 }
 
 #[cfg(test)]

@@ -21,23 +21,7 @@ fn every_sample_leaves_once_and_on_time() {
     // Started right after the first sample.
     let started: Vec<_> =
         air.told.iter().filter(|(_, event)| matches!(event, PublisherEvent::BatchStarted { .. })).collect();
-    assert_eq!(
-        started.iter().map(|(at, _)| (at - ANCHOR + TOGETHER_US) / SECOND).collect::<Vec<_>>(),
-        [0, 3]
-    );
-}
-
-#[test]
-fn samples_leave_together_at_the_clocks_multiples() {
-    let mut air = Air::new();
-    air.add_seconds(0, 0, 3);
-    air.link_up();
-    air.run_until(ANCHOR + 10 * SECOND);
-    let mut times: Vec<i64> = air.sent.iter().map(|(at, _, _)| *at).collect();
-    times.dedup();
-    assert!(times.iter().all(|at| at % TOGETHER_US == 0), "{times:?}");
-    assert_eq!(times.len() as i64, 3 * SECOND / TOGETHER_US + 1);
-    air.assert_on_time();
+    assert_eq!(started.iter().map(|(at, _)| (at - ANCHOR) / 100_000).collect::<Vec<_>>(), [0, 30]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Streams cost about what they did when docs/BENCHMARKS.md was written: ten of them beside ten FFmpeg relays of
+//! Streams do not cost grossly more than they did when docs/BENCHMARKS.md was written: ten of them beside ten FFmpeg relays of
 //! the same source, in the same half minute. Only the ratio is judged, so the machine does not matter.
 
 #![allow(clippy::unwrap_used, reason = "all of this is test code, which the lint knows by attribute only")]
@@ -43,8 +43,8 @@ use usage::Usage;
 const STREAMS: u32 = 10;
 const SECONDS: u64 = 30;
 
-/// Twice what was measured; code without optimisation has a measure of its own.
-const MOST: f64 = if cfg!(debug_assertions) { 2.0 * 9.0 } else { 2.0 * 2.5 };
+/// Only a gross regression is over it: one quiet run showed 4.0 without optimisation, and an optimised build 2.8 by hand.
+const MOST: f64 = if cfg!(debug_assertions) { 18.0 } else { 5.0 };
 
 /// A part on a thread of its own: only the processes of Overdub and of the relays are measured.
 fn part(serve: impl FnOnce(TcpListener) -> anyhow::Result<()> + Send + 'static) -> SocketAddr {

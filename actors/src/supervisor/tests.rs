@@ -10,6 +10,10 @@ use actix::{Addr, Message};
 use tokio::time::Instant;
 
 mod every_child;
+mod on_air;
+#[path = "../../tests/rtmp_publisher/peer.rs"]
+#[allow(dead_code, reason = "shared with the publisher's own tests")]
+mod peer;
 
 use super::*;
 use crate::messages::{ChildId, StoredSegment};
@@ -38,6 +42,7 @@ struct Bench {
     events: EventHub,
     store: Store,
     folder: tempfile::TempDir,
+    max_restarts: usize,
 }
 
 impl Bench {
@@ -49,6 +54,7 @@ impl Bench {
             metrics: Metrics::new(&prometheus::Registry::new()).unwrap(),
             store,
             folder,
+            max_restarts: 3,
         }
     }
 
@@ -85,7 +91,7 @@ impl Bench {
                 storage: self.folder.path().to_owned(),
                 keep_batches: Some(2),
                 allow_private: true,
-                max_restarts: 3,
+                max_restarts: self.max_restarts,
                 restart_window: Duration::from_secs(60),
                 failed_retry: Duration::from_secs(60),
                 shutdown_grace: Duration::from_secs(10),

@@ -11,7 +11,7 @@ use crate::publisher::rtmp::RtmpPublisher;
 use crate::remuxer::Remuxer;
 use crate::supervisor::children::Children;
 
-const EVERY: [&str; 6] =
+pub const EVERY: [&str; 6] =
     ["fetcher", "demuxer", "processor-link/main", "remuxer/main", "publisher/main/rtmp-0", "publisher/hls"];
 
 /// Makes a child panic in a handler, as a defect would.
@@ -49,7 +49,7 @@ defects_in!(
 );
 
 /// Tells the child of this name.
-fn tell<M>(children: &Children, name: &str, message: M)
+pub fn tell<M>(children: &Children, name: &str, message: M)
 where
     M: Message<Result = ()> + Send + Clone + 'static,
     Fetcher: Handler<M>,
@@ -146,6 +146,16 @@ async fn nobody_is_replaced_for_the_silence_of_a_thread_that_somebody_blocked() 
         wait_for(stream, all_six_run).await;
     }
     tokio::time::sleep(Duration::from_secs(30)).await;
+    within(&one, |stream, ctx| {
+        // The same with the watch first: all were asked before the thread was held up and have had no turn since.
+        let then = crate::clock::now().plus_micros(-120_000_000);
+        stream.watched_at = Some(then);
+        for vitals in stream.children.vitals.values_mut() {
+            vitals.probed_since = Some(then);
+        }
+        stream.watch(ctx);
+    })
+    .await;
     for stream in [&one, &other] {
         within(stream, |stream, _| {
             assert!(stream.children.vitals.values().all(|vitals| vitals.generation == 1));

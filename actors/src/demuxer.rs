@@ -51,7 +51,7 @@ impl Handler<DemuxBatch> for Demuxer {
     fn handle(&mut self, command: DemuxBatch, ctx: &mut Self::Context) {
         let files = self.files.clone();
         let batch = command.batch;
-        let work = tokio::task::spawn_blocking(move || job::demux(&files, &command));
+        let work = crate::pool::run(move || job::demux(&files, &command));
         ctx.wait(work.into_actor(self).map(move |outcome, this, _| {
             let event = match outcome {
                 Ok(Ok(demuxed)) => DemuxerEvent::BatchDemuxed {

@@ -36,6 +36,7 @@ pub mod live;
 pub mod log_files;
 pub mod messages;
 pub mod metrics;
+mod pool;
 pub mod publisher;
 pub mod redact;
 pub mod registry;

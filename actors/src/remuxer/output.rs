@@ -1,7 +1,7 @@
 //! Writing fitted audio and the output file.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -125,8 +125,14 @@ fn write_with_video(
 
 fn read_at(file: &File, path: &Path, offset: u64, len: u64) -> Result<Bytes, Failure> {
     let len = usize::try_from(len).map_err(|_| format!("{}: a fragment of {len} bytes", path.display()))?;
-    let mut bytes = vec![0; len];
-    file.read_exact_at(&mut bytes, offset).map_err(at(path))?;
+    // Read into fresh memory: zeroing it first would cost as much as reading.
+    let mut bytes = Vec::with_capacity(len);
+    let mut file = file;
+    file.seek(SeekFrom::Start(offset)).map_err(at(path))?;
+    let read = file.take(len as u64).read_to_end(&mut bytes).map_err(at(path))?;
+    if read != len {
+        return Err(at(path)(std::io::ErrorKind::UnexpectedEof.into()));
+    }
     Ok(Bytes::from(bytes))
 }
 

@@ -1,5 +1,7 @@
 //! Samples to RTMP messages: timestamps, headers, configurations.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use overdub_media::flv;
 use overdub_media::rtmp::amf0::Value;
@@ -18,6 +20,8 @@ pub type Message = (MessageHeader, [Bytes; 2]);
 pub struct Muxer {
     stream_id: u32,
     told: Option<Configs>,
+    /// The configurations that were found to be told in full.
+    settled: Option<Arc<Configs>>,
     last_video_ms: Option<i64>,
     last_audio_ms: Option<i64>,
 }
@@ -34,7 +38,7 @@ fn millis(time: i64, timescale: u32, base_90k: i64) -> i64 {
 impl Muxer {
     /// Begins a connection, on which media goes over message stream `stream_id`.
     pub fn new(stream_id: u32) -> Self {
-        Self { stream_id, told: None, last_video_ms: None, last_audio_ms: None }
+        Self { stream_id, told: None, settled: None, last_video_ms: None, last_audio_ms: None }
     }
 
     /// Appends the messages of one departure, behind what the server must know before it. The last message is the
@@ -74,13 +78,25 @@ impl Muxer {
 
     /// Sends metadata and sequence headers: all at first, then those that changed for this track. False when this
     /// track's configuration cannot be expressed, so that its samples are of no use to anybody.
-    fn tell(&mut self, configs: &Configs, track: Track, timestamp_ms: u32, out: &mut Vec<Message>) -> bool {
+    fn tell(
+        &mut self,
+        configs: &Arc<Configs>,
+        track: Track,
+        timestamp_ms: u32,
+        out: &mut Vec<Message>,
+    ) -> bool {
+        if self.settled.as_ref().is_some_and(|settled| Arc::ptr_eq(settled, configs)) {
+            return true;
+        }
         let first = self.told.is_none();
         let told = self.told.get_or_insert_default();
         // Of the other track there may still be samples of the configuration before.
         let video = (first || track == Track::Video) && told.video != configs.video;
         let audio = (first || track == Track::Audio) && told.audio != configs.audio;
         if !video && !audio {
+            if *told == **configs {
+                self.settled = Some(configs.clone());
+            }
             return true;
         }
         let config = configs.video.as_ref().filter(|_| video);
@@ -137,8 +153,6 @@ fn metadata(configs: &Configs) -> Vec<(String, Value)> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     fn configs() -> Arc<Configs> {

@@ -24,8 +24,9 @@ use crate::messages::{PublishBatch, PublisherEvent};
 
 pub use self::plan::Place;
 
-/// What leaves within this time of the first is written with it, so that one wake-up serves several.
-const TOGETHER_US: i64 = 10_000;
+/// Samples leave at the clock's multiples of this time: with what is due before the next one, so early rather than
+/// late. One write then serves a few samples, and one wake-up of the thread serves every stream on it.
+const TOGETHER_US: i64 = 80_000;
 
 /// Samples written together at most; only a publisher that catches up has more.
 const TOGETHER_SAMPLES: usize = 64;
@@ -34,7 +35,7 @@ const TOGETHER_SAMPLES: usize = 64;
 const READ_AHEAD_US: i64 = 1_000_000;
 
 /// With two fragments in memory, the next is read only when what leaves next is so close to it.
-const READ_URGENT_US: i64 = 100_000;
+const READ_URGENT_US: i64 = 200_000;
 
 /// A connection is wanted so long before the first sample: early enough for a second attempt, and late enough for
 /// servers that drop a publisher who sends nothing (SRS: after 20 s at first, 5 s later on).
@@ -238,7 +239,9 @@ impl Schedule {
 
     /// What was to be sent has been written; `sizes` are the bytes of each departure, 0 for one that could not be.
     pub fn written(&mut self, sizes: &[u64], now: UnixMicros) {
-        for (departure, &bytes) in std::mem::take(&mut self.in_flight).iter().zip(sizes) {
+        // Taken out and put back empty, so that its memory serves the next ones.
+        let mut in_flight = std::mem::take(&mut self.in_flight);
+        for (departure, &bytes) in in_flight.iter().zip(sizes) {
             let Some(batch) = self.batches.iter_mut().find(|batch| batch.number == departure.batch) else {
                 continue;
             };
@@ -254,6 +257,8 @@ impl Schedule {
                 self.events.push_back(PublisherEvent::BatchStarted { batch: batch.number });
             }
         }
+        in_flight.clear();
+        self.in_flight = in_flight;
     }
 
     /// Whether a connection is of use now: something is to be sent soon. One that is there is kept all the same.
@@ -400,12 +405,12 @@ impl Schedule {
             return None;
         }
         let mut departures = Vec::new();
-        let mut horizon = now;
+        let horizon = leaves_at(now).plus_micros(TOGETHER_US);
         while departures.len() < TOGETHER_SAMPLES {
             let Some((index, track, air)) = self.next_sample() else { break };
-            if air > horizon {
+            if air >= horizon {
                 if departures.is_empty() {
-                    wake.at(air);
+                    wake.at(leaves_at(air));
                 }
                 break;
             }
@@ -416,7 +421,6 @@ impl Schedule {
             if now.micros_since(air) > LATE_LIMIT_US && departures.is_empty() && self.is_touched(index) {
                 return Some(Step::TooSlow);
             }
-            horizon = now.plus_micros(TOGETHER_US);
             departures.extend(self.depart(index, track, air));
         }
         if departures.is_empty() {
@@ -481,6 +485,11 @@ impl Schedule {
         self.in_flight.push(InFlight { batch: number, air });
         Some(Departure { configs: batch.configs.clone(), sample })
     }
+}
+
+/// When a sample leaves that is due at `air`.
+fn leaves_at(air: UnixMicros) -> UnixMicros {
+    UnixMicros(air.0.div_euclid(TOGETHER_US) * TOGETHER_US)
 }
 
 #[cfg(test)]

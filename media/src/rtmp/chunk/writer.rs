@@ -9,6 +9,11 @@ use crate::rtmp::message::type_id;
 /// entry in a vectored write.
 const COPIED_LEN: usize = 32;
 
+/// Headers share one allocation until so much of it is used.
+const SCRATCH_LEN: usize = 2048;
+/// Of an allocation with less than this left, no message begins: basic header, message header and two copied parts.
+const SCRATCH_ROOM: usize = 18 + 2 * COPIED_LEN;
+
 /// What a message's header says beside its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageHeader {
@@ -78,6 +83,9 @@ impl ChunkWriter {
         let len = parts.iter().fold(0usize, |sum, part| sum.saturating_add(part.len()));
         if len > MAX_MESSAGE_LEN {
             return Err(ChunkError::TooLarge { at: 0, len, limit: MAX_MESSAGE_LEN });
+        }
+        if self.scratch.capacity() < SCRATCH_ROOM {
+            self.scratch.reserve(SCRATCH_LEN);
         }
         let extended = self.begin(header, len);
         let mut written = 0;

@@ -21,7 +21,23 @@ fn every_sample_leaves_once_and_on_time() {
     // Started right after the first sample.
     let started: Vec<_> =
         air.told.iter().filter(|(_, event)| matches!(event, PublisherEvent::BatchStarted { .. })).collect();
-    assert_eq!(started.iter().map(|(at, _)| (at - ANCHOR) / 100_000).collect::<Vec<_>>(), [0, 30]);
+    assert_eq!(
+        started.iter().map(|(at, _)| (at - ANCHOR + TOGETHER_US) / SECOND).collect::<Vec<_>>(),
+        [0, 3]
+    );
+}
+
+#[test]
+fn samples_leave_together_at_the_clocks_multiples() {
+    let mut air = Air::new();
+    air.add_seconds(0, 0, 3);
+    air.link_up();
+    air.run_until(ANCHOR + 10 * SECOND);
+    let mut times: Vec<i64> = air.sent.iter().map(|(at, _, _)| *at).collect();
+    times.dedup();
+    assert!(times.iter().all(|at| at % TOGETHER_US == 0), "{times:?}");
+    assert_eq!(times.len() as i64, 3 * SECOND / TOGETHER_US + 1);
+    air.assert_on_time();
 }
 
 #[test]
@@ -146,12 +162,12 @@ fn a_broken_connection_misses_the_rest_of_its_fragment_and_repeats_nothing() {
     air.add_seconds(0, 0, 4);
     air.link_up();
     air.run_until(ANCHOR + 500_000);
-    let before = air.sent.len();
+    let (before, pictures) = (air.sent.len(), air.times(Track::Video).len());
     air.link_down();
     air.run_until(ANCHOR + 900_000);
     air.link_up();
     air.run_until(ANCHOR + 10 * SECOND);
-    assert_eq!(air.times(Track::Video)[13..], air.all_times(Track::Video)[25..]);
+    assert_eq!(air.times(Track::Video)[pictures..], air.all_times(Track::Video)[25..]);
     let sent = before as u64 + 75 + 141;
     assert_eq!(air.aired(), [(0, sent, 288 - sent, 3)]);
     assert_eq!(air.bases, [0, 90_000]);

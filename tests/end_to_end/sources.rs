@@ -98,7 +98,7 @@ const CASES: [Case; 18] = [
     ),
     case("ts-opus", "playlist.m3u8", "TS, Opus", Transcoded { video: 83, source_samples: 166 * 2880 }),
     case("sample-aes-ctr-byterange", "index.m3u8", "SAMPLE-AES-CTR", Refused("METHOD=SAMPLE-AES-CTR")),
-    case("ts-mpts-scrambled", "playlist.m3u8", "TS, scrambled programs", Refused("is not supported")),
+    case("ts-mpts-scrambled", "playlist.m3u8", "TS, scrambled programs", Refused("the program is scrambled")),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,14 @@
 //! What elementary streams really carry: stream types lie.
 
+use std::collections::BTreeMap;
+
 use super::{Take, source};
 use crate::audio::{ac3, latm, mpeg};
 use crate::h264::{self, params::ParameterSets};
 use crate::h265;
 use crate::nal::annexb::{PREFIX_LEN, find_prefix};
+use crate::ts::framer::Framer;
+use crate::ts::packet::{PACKET_LEN, Packet};
 use crate::ts::{Codec, Demuxer, ElementaryStream, PesHeader, Program, Sink};
 use crate::{aac, counters::Counters};
 
@@ -23,15 +27,88 @@ type FrameLen = fn(&[u8]) -> Option<usize>;
 /// A PID with what its stream is declared to carry and what it carries.
 pub type Override = (u16, Codec, Codec);
 
-/// Finds the program to take in a whole segment, whose tables may come after the media, and which of its streams
-/// carry something else than is declared.
-pub fn find_program(segment: &[u8], take: Take) -> (Option<Program>, Vec<Override>) {
-    let found = Demuxer::find_program(segment, |program| source::fits(program, take))
-        .or_else(|| Demuxer::find_program(segment, |program| !program.streams.is_empty()));
-    let Some(program) = found else { return (None, Vec::new()) };
+/// What a transport stream's segment has for a batch.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The program to take; none where none is fit for it.
+    pub program: Option<Program>,
+    /// Which of its streams carry something else than is declared.
+    pub overrides: Vec<Override>,
+    /// Packets of its video and audio that are scrambled, where all of them are.
+    pub scrambled: u64,
+}
+
+/// Finds the program to take in a whole segment, whose tables may come after the media.
+pub fn find_program(segment: &[u8], take: Take) -> Found {
+    let fits = |program: &Program| source::fits(program, take);
+    // Beside pictures alone the sound is transcoded: both are taken of one program.
+    let foreign = |program: &Program| fits(program) && has(program, super::foreign_codec);
+    match take {
+        Take::Video => find(segment, &[&foreign, &fits, &any], fits),
+        _ => find(segment, &[&fits, &any], fits),
+    }
+}
+
+/// The same for sound that is transcoded: of the program whose pictures are taken, where there are any.
+pub fn find_foreign(segment: &[u8], transcodable: fn(Codec) -> bool) -> Found {
+    let fits = |program: &Program| has(program, transcodable);
+    let watched = |program: &Program| fits(program) && source::fits(program, Take::Video);
+    find(segment, &[&watched, &fits, &any], fits)
+}
+
+fn has(program: &Program, is: fn(Codec) -> bool) -> bool {
+    program.streams.iter().any(|stream| is(stream.codec))
+}
+
+fn any(program: &Program) -> bool {
+    !program.streams.is_empty()
+}
+
+/// The first program for which the first wish holds: readable ones, then scrambled ones, then such as do not come.
+fn find(segment: &[u8], wishes: &[&dyn Fn(&Program) -> bool], fits: impl Fn(&Program) -> bool) -> Found {
+    let packets = Packets::count(segment);
+    let kinds: [fn([u64; 2]) -> bool; 3] =
+        [|[clear, _]| clear > 0, |[clear, scrambled]| clear == 0 && scrambled > 0, |both| both == [0, 0]];
+    let find = |of: fn([u64; 2]) -> bool, wish: &dyn Fn(&Program) -> bool| {
+        Demuxer::find_program(segment, |program| wish(program) && of(packets.of(program)))
+    };
+    let Some(program) = kinds.iter().find_map(|of| wishes.iter().find_map(|wish| find(*of, wish))) else {
+        return Found::default();
+    };
     let overrides = inspect(segment, &program);
+    let [clear, scrambled] = packets.of(&program);
     let real = super::streams::corrected(&program, &overrides);
-    (Some(program).filter(|_| source::fits(&real, take)), overrides)
+    Found {
+        program: Some(program).filter(|_| fits(&real)),
+        overrides,
+        scrambled: if clear == 0 { scrambled } else { 0 },
+    }
+}
+
+/// How many packets with payload each PID has, clear and scrambled.
+struct Packets(BTreeMap<u16, [u64; 2]>);
+
+impl Packets {
+    fn count(segment: &[u8]) -> Self {
+        let (mut framer, mut packets) = (Framer::default(), BTreeMap::<u16, [u64; 2]>::new());
+        let mut look = |bytes: &[u8; PACKET_LEN], _: &mut Counters| {
+            if let Ok(Packet { pid, scrambled, payload: Some(_), .. }) = Packet::parse(bytes) {
+                packets.entry(pid).or_default()[usize::from(scrambled)] += 1;
+            }
+        };
+        let mut counters = Counters::default();
+        framer.push(segment, &mut counters, &mut look);
+        framer.finish(&mut counters, &mut look);
+        Self(packets)
+    }
+
+    /// Those of a program's video and audio.
+    fn of(&self, program: &Program) -> [u64; 2] {
+        let media =
+            program.streams.iter().filter(|stream| stream.codec.is_video() || stream.codec.is_audio());
+        let counts = media.filter_map(|stream| self.0.get(&stream.pid));
+        counts.fold([0, 0], |sum, count| [sum[0] + count[0], sum[1] + count[1]])
+    }
 }
 
 /// The head of each stream's payload.

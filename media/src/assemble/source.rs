@@ -177,20 +177,27 @@ impl Source {
     ) -> Result<(), AssembleError> {
         let Self { demuxer, streams, .. } = self;
         streams.origin = segment.saturating_add(1);
+        let mut scrambled = 0;
         if demuxer.program().is_none() {
             if let Some(program) = self.carry.program.take() {
                 *demuxer = Demuxer::with_program(program, streams);
             } else {
-                let (program, overrides) = super::content::find_program(data, streams.take());
-                counters.add("ts_wrong_stream_types", overrides.len() as u64);
-                streams.overrides = overrides;
-                if let Some(program) = program {
+                let found = super::content::find_program(data, streams.take());
+                counters.add("ts_wrong_stream_types", found.overrides.len() as u64);
+                streams.overrides = found.overrides;
+                scrambled = found.scrambled;
+                if let Some(program) = found.program {
                     *demuxer = Demuxer::with_program(program, streams);
                 }
             }
         }
         demuxer.push(data, streams, counters);
-        self.packets = self.packets.saturating_add(demuxer.end_segment(streams, counters));
+        let packets = demuxer.end_segment(streams, counters);
+        self.packets = self.packets.saturating_add(packets);
+        if streams.refused.is_some() && scrambled > 0 {
+            // Of which codec it would be matters to nobody.
+            return Err(AssembleError::Scrambled { segments: 1, scrambled, packets });
+        }
         if let Some(refused) = &streams.refused {
             return Err(AssembleError::UnsupportedCodec {
                 segment,

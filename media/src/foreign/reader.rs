@@ -8,7 +8,7 @@ use super::plan::{TimedFrame, plan};
 use super::{ForeignCarry, Transcode};
 use crate::assemble::content;
 use crate::assemble::packed::split_tags;
-use crate::assemble::{AssembleError, Input, Take};
+use crate::assemble::{AssembleError, Input};
 use crate::audio::frames::Family;
 use crate::audio::{ForeignCodec, Frame, Frames, ac3, mpeg, opus};
 use crate::counters::Counters;
@@ -125,13 +125,9 @@ impl ForeignReader {
     fn transport_stream(&mut self, data: &[u8]) {
         if self.demuxer.program().is_none() {
             let program = self.carry.program.take().or_else(|| {
-                let (_, overrides) = content::find_program(data, Take::Audio);
-                self.stream.overrides = overrides;
-                let overrides = &self.stream.overrides;
-                Demuxer::find_program(data, |program| {
-                    let program = crate::assemble::streams::corrected(program, overrides);
-                    program.streams.iter().any(|stream| family(stream.codec).is_some())
-                })
+                let found = content::find_foreign(data, |codec| family(codec).is_some());
+                self.stream.overrides = found.overrides;
+                found.program
             });
             if let Some(program) = program {
                 self.demuxer = Demuxer::with_program(program, &mut self.stream);

@@ -446,7 +446,7 @@ pub const CASES: &[Case] = &[
         what: "TS: several programs, scrambled",
         steps: || ts("ts-mpts-scrambled", &["test-101.ts"]),
         frames: [0, 0],
-        lost: Some(([0, 0], "MPEG-1/2 video")),
+        lost: Some(([0, 0], "the program is scrambled")),
         holes: 0,
     },
     Case {

@@ -31,16 +31,26 @@ impl Mux {
     }
 
     pub fn tables(&mut self, streams: &[(u8, u16)]) {
-        let mut pat = vec![0, 0, 0, 0, 1, 0xc1, 0, 0, 0, 1];
-        pat.extend((0xe000 | PMT_PID).to_be_bytes());
-        self.section(0, pat);
-        let mut pmt = vec![2, 0, 0, 0, 1, 0xc1, 0, 0, 0xff, 0xff, 0xf0, 0];
-        for (kind, pid) in streams {
-            pmt.push(*kind);
-            pmt.extend((0xe000 | pid).to_be_bytes());
-            pmt.extend([0xf0, 0]);
+        self.programs(&[streams]);
+    }
+
+    /// PAT and PMTs of programs numbered from 1.
+    pub fn programs(&mut self, programs: &[&[(u8, u16)]]) {
+        let mut pat = vec![0, 0, 0, 0, 1, 0xc1, 0, 0];
+        for number in (1..).take(programs.len()) {
+            pat.extend([0, number as u8]);
+            pat.extend((0xe000 | (PMT_PID + number - 1)).to_be_bytes());
         }
-        self.section(PMT_PID, pmt);
+        self.section(0, pat);
+        for (number, streams) in (1..).zip(programs) {
+            let mut pmt = vec![2, 0, 0, 0, number as u8, 0xc1, 0, 0, 0xff, 0xff, 0xf0, 0];
+            for (kind, pid) in *streams {
+                pmt.push(*kind);
+                pmt.extend((0xe000 | pid).to_be_bytes());
+                pmt.extend([0xf0, 0]);
+            }
+            self.section(PMT_PID + number - 1, pmt);
+        }
     }
 
     fn section(&mut self, pid: u16, mut section: Vec<u8>) {

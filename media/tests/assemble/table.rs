@@ -1,6 +1,4 @@
-//! Every case of the corpus, counted: the table of docs/SOURCES.md.
-//!
-//! `OVERDUB_SOURCES_TABLE` names a file that the table is written to.
+//! Every case of the corpus, counted. `OVERDUB_BLESS=1` writes the table into docs/SOURCES.md.
 
 use std::fmt::Write;
 
@@ -8,6 +6,9 @@ use overdub_media::assemble::{EventKind, Take};
 
 use crate::cases::CASES;
 use crate::sources::{Outcome, ranges, run, ts};
+
+/// Marks in docs/SOURCES.md around what this test writes.
+const MARKS: [&str; 2] = ["<!-- made by media/tests/assemble/table.rs -->\n", "<!-- end -->"];
 
 /// The same samples, whatever the batches.
 fn assert_same(one: &Outcome, other: &Outcome, name: &str) {
@@ -59,8 +60,12 @@ fn every_case_of_the_corpus_ends_as_its_manifest_says() {
         }
     }
     println!("{table}");
-    if let Some(file) = std::env::var_os("OVERDUB_SOURCES_TABLE") {
-        std::fs::write(file, &table).unwrap();
+    if std::env::var_os("OVERDUB_BLESS").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/SOURCES.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = text.split_once(MARKS[0]).unwrap();
+        let (_, after) = rest.split_once(MARKS[1]).unwrap();
+        std::fs::write(path, [before, MARKS[0], &table, MARKS[1], after].concat()).unwrap();
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -1,7 +1,7 @@
 //! Where a stream's files lie, and how they are written: under a temporary name, then renamed.
 
 use std::fs::File;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,6 +17,14 @@ static WRITERS: AtomicU64 = AtomicU64::new(0);
 
 /// Slices of one vectored write; Linux takes 1024 at most.
 const SLICES: usize = 512;
+
+/// Reads `len` bytes at `offset`, into memory that is not zeroed first; fewer are an error.
+pub(crate) fn read_range(mut file: &File, offset: u64, len: u64) -> io::Result<Bytes> {
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+    file.seek(SeekFrom::Start(offset))?;
+    let read = file.take(len).read_to_end(&mut bytes)?;
+    if read as u64 == len { Ok(bytes.into()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
 
 /// The folders of one stream below the storage path (design, section 7).
 #[derive(Debug, Clone)]

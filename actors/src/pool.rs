@@ -44,8 +44,16 @@ mod tests {
             let (end, ended) = channel::<()>();
             hanging.push((end, tokio::spawn(run(move || ended.recv()))));
         }
+        let taken = async {
+            while PLACES.available_permits() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(30), taken).await.expect("all places are taken");
+        let since = tokio::time::Instant::now();
         let done = timeout(Duration::from_secs(30), run(|| 7)).await.expect("work that does not hang");
         assert_eq!(done.ok(), Some(7));
+        assert!(since.elapsed() >= MOST_WAIT, "it waited for a place");
         for (end, work) in hanging {
             drop(end);
             assert!(work.await.is_ok());

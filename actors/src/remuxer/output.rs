@@ -1,7 +1,6 @@
 //! Writing fitted audio and the output file.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -9,7 +8,7 @@ use overdub_media::mp4::{self, FragmentBuilder, Movie, ReadSample, TrackConfig};
 use overdub_media::sample::{AudioConfig, AudioSample};
 use overdub_media::time::rescale;
 
-use crate::files::AtomicFile;
+use crate::files::{AtomicFile, read_range};
 use crate::messages::{AudioMedia, BatchMedia, Cut, OutputFragment, VideoMedia};
 
 /// Track numbers of the output file.
@@ -104,7 +103,7 @@ fn write_with_video(
 ) -> Result<(), Failure> {
     let path = folder.join("video.fmp4");
     let file = File::open(&path).map_err(at(&path))?;
-    let head = read_at(&file, &path, 0, video.init_len)?;
+    let head = read_range(&file, 0, video.init_len).map_err(at(&path))?;
     let movie = mp4::read_init(&head).map_err(mp4_error)?;
     // One GOP is held back, because where its audio ends is told by the next one's start.
     let mut held: Vec<ReadSample> = Vec::new();
@@ -123,21 +122,8 @@ fn write_with_video(
     writer.write(&held, rest)
 }
 
-fn read_at(file: &File, path: &Path, offset: u64, len: u64) -> Result<Bytes, Failure> {
-    let len = usize::try_from(len).map_err(|_| format!("{}: a fragment of {len} bytes", path.display()))?;
-    // Read into fresh memory: zeroing it first would cost as much as reading.
-    let mut bytes = Vec::with_capacity(len);
-    let mut file = file;
-    file.seek(SeekFrom::Start(offset)).map_err(at(path))?;
-    let read = file.take(len as u64).read_to_end(&mut bytes).map_err(at(path))?;
-    if read != len {
-        return Err(at(path)(std::io::ErrorKind::UnexpectedEof.into()));
-    }
-    Ok(Bytes::from(bytes))
-}
-
 fn read_cut(file: &File, path: &Path, movie: &Movie, cut: &Cut) -> Result<Vec<ReadSample>, Failure> {
-    let bytes = read_at(file, path, cut.offset, cut.len)?;
+    let bytes = read_range(file, cut.offset, cut.len).map_err(at(path))?;
     let fragments = mp4::read_fragment(movie, &bytes).map_err(mp4_error)?;
     Ok(fragments.into_iter().flat_map(|fragment| fragment.samples).collect())
 }

@@ -69,10 +69,11 @@ fn find(segment: &[u8], wishes: &[&dyn Fn(&Program) -> bool], fits: impl Fn(&Pro
     let packets = Packets::count(segment);
     let kinds: [fn([u64; 2]) -> bool; 3] =
         [|[clear, _]| clear > 0, |[clear, scrambled]| clear == 0 && scrambled > 0, |both| both == [0, 0]];
-    let find = |of: fn([u64; 2]) -> bool, wish: &dyn Fn(&Program) -> bool| {
-        Demuxer::find_program(segment, |program| wish(program) && of(packets.of(program)))
+    let programs = Demuxer::programs(segment);
+    let first = |is: fn([u64; 2]) -> bool, wish: &dyn Fn(&Program) -> bool| {
+        programs.iter().find(|program| wish(program) && is(packets.of(program))).cloned()
     };
-    let Some(program) = kinds.iter().find_map(|of| wishes.iter().find_map(|wish| find(*of, wish))) else {
+    let Some(program) = kinds.iter().find_map(|is| wishes.iter().find_map(|wish| first(*is, wish))) else {
         return Found::default();
     };
     let overrides = inspect(segment, &program);

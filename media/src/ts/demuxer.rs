@@ -29,17 +29,19 @@ pub struct Demuxer {
     packets: u64,
 }
 
-/// Bytes that are looked through for a program before looking whether one was found.
-const PROBE_LEN: usize = 64 << 10;
+/// Most programs that are noted of a segment, counting each version of a map.
+const MOST_PROGRAMS: usize = 256;
 
-struct Probe<F> {
-    accept: F,
-}
+/// Notes programs and takes none.
+#[derive(Default)]
+struct Programs(Vec<Program>);
 
-impl<F: FnMut(&Program) -> bool> Sink for Probe<F> {
+impl Sink for Programs {
     fn program(&mut self, program: &Program) -> Vec<u16> {
-        // The map's own PID stands for "found"; no elementary stream bears it.
-        if (self.accept)(program) { vec![program.pmt_pid] } else { Vec::new() }
+        if self.0.len() < MOST_PROGRAMS && !self.0.contains(program) {
+            self.0.push(program.clone());
+        }
+        Vec::new()
     }
 
     fn pes(&mut self, _: u16, _: PesHeader) {}
@@ -156,21 +158,14 @@ impl Demuxer {
         std::mem::take(packets)
     }
 
-    /// Looks for the first program that `accept` takes in a whole segment, for segments whose tables come after
-    /// the media.
+    /// The programs of a whole segment, whose tables may come after the media, in the order of their maps.
     #[must_use]
-    pub fn find_program(segment: &[u8], accept: impl FnMut(&Program) -> bool) -> Option<Program> {
-        let mut probe = Probe { accept };
-        let mut demuxer = Self::default();
-        let mut counters = Counters::default();
-        for part in segment.chunks(PROBE_LEN) {
-            demuxer.push(part, &mut probe, &mut counters);
-            if demuxer.program().is_some() {
-                break;
-            }
-        }
-        demuxer.end_segment(&mut probe, &mut counters);
-        demuxer.tables.chosen
+    pub fn programs(segment: &[u8]) -> Vec<Program> {
+        let (mut found, mut demuxer, mut counters) =
+            (Programs::default(), Self::default(), Counters::default());
+        demuxer.push(segment, &mut found, &mut counters);
+        demuxer.end_segment(&mut found, &mut counters);
+        found.0
     }
 }
 

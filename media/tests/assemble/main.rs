@@ -15,6 +15,7 @@ mod gaps;
 mod generated;
 mod hostile;
 mod mux;
+mod programs;
 mod scenarios;
 mod smoke;
 mod sources;

@@ -1,7 +1,7 @@
 //! One GOP of an output file, read in one go. Blocks: for the blocking pool only.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use overdub_media::mp4::{self, Movie, Mp4Error, TrackKind};
 
 use super::sample::{Gop, Sample, Track};
 use super::schedule::Place;
+use crate::files::read_range;
 
 /// Largest `ftyp` and `moov` that is read; ours have about 1 KiB.
 const MAX_INIT: u64 = 1024 * 1024;
@@ -62,28 +63,28 @@ pub struct BatchMovie {
 /// Reads the fragment at `place`; `known` is what the call before returned.
 pub fn read(place: &Place, known: Option<BatchMovie>) -> Result<(Gop, BatchMovie), GopError> {
     let fragment = &place.fragment;
-    let mut file = open(&place.path)?;
+    let file = open(&place.path)?;
     let movie = match known.filter(|known| known.batch == place.batch) {
         Some(known) => known,
         None => {
-            let init = read_at(&mut file, 0, place.init_len, MAX_INIT)?;
+            let init = read_at(&file, 0, place.init_len, MAX_INIT)?;
             BatchMovie { batch: place.batch, movie: Arc::new(mp4::read_init(&init)?) }
         }
     };
-    let data = read_at(&mut file, fragment.offset, fragment.len, MAX_FRAGMENT)?;
+    let data = read_at(&file, fragment.offset, fragment.len, MAX_FRAGMENT)?;
     Ok((gather(&movie.movie, &data)?, movie))
 }
 
 /// Counts the samples of the fragment at `place` from its `moof` alone.
 pub fn count(place: &Place) -> Result<u64, GopError> {
     let offset = place.fragment.offset;
-    let mut file = open(&place.path)?;
-    let head = read_at(&mut file, offset, 8, 8)?;
+    let file = open(&place.path)?;
+    let head = read_at(&file, offset, 8, 8)?;
     let len = u64::from(be32(&head, 0).unwrap_or(0));
     if &head[4..] != b"moof" || len > place.fragment.len {
         return Err(GopError::NoMoof { offset });
     }
-    let moof = read_at(&mut file, offset, len, MAX_MOOF)?;
+    let moof = read_at(&file, offset, len, MAX_MOOF)?;
     let mut samples = 0;
     for (_, traf) in boxes(moof.get(8..).unwrap_or_default()).filter(|(name, _)| name == b"traf") {
         for (_, trun) in boxes(traf).filter(|(name, _)| name == b"trun") {
@@ -119,17 +120,11 @@ fn open(path: &Path) -> Result<File, GopError> {
     File::open(path).map_err(|source| GopError::File { offset: 0, source })
 }
 
-fn read_at(file: &mut File, offset: u64, len: u64, limit: u64) -> Result<Bytes, GopError> {
+fn read_at(file: &File, offset: u64, len: u64, limit: u64) -> Result<Bytes, GopError> {
     if len > limit {
         return Err(GopError::TooLarge { offset, len, limit });
     }
-    let mut data = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
-    let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.take(len).read_to_end(&mut data));
-    match read {
-        Ok(read) if read as u64 == len => Ok(data.into()),
-        Ok(_) => Err(GopError::File { offset, source: io::ErrorKind::UnexpectedEof.into() }),
-        Err(source) => Err(GopError::File { offset, source }),
-    }
+    read_range(file, offset, len).map_err(|source| GopError::File { offset, source })
 }
 
 /// Boxes with 32-bit sizes, as far as they are whole.

@@ -239,9 +239,7 @@ impl Schedule {
 
     /// What was to be sent has been written; `sizes` are the bytes of each departure, 0 for one that could not be.
     pub fn written(&mut self, sizes: &[u64], now: UnixMicros) {
-        // Taken out and put back empty, so that its memory serves the next ones.
-        let mut in_flight = std::mem::take(&mut self.in_flight);
-        for (departure, &bytes) in in_flight.iter().zip(sizes) {
+        for (departure, &bytes) in self.in_flight.iter().zip(sizes) {
             let Some(batch) = self.batches.iter_mut().find(|batch| batch.number == departure.batch) else {
                 continue;
             };
@@ -257,8 +255,7 @@ impl Schedule {
                 self.events.push_back(PublisherEvent::BatchStarted { batch: batch.number });
             }
         }
-        in_flight.clear();
-        self.in_flight = in_flight;
+        self.in_flight.clear();
     }
 
     /// Whether a connection is of use now: something is to be sent soon. One that is there is kept all the same.

@@ -69,7 +69,7 @@ where
     }
 }
 
-fn all_six_run(view: &StreamView) -> bool {
+pub fn all_six_run(view: &StreamView) -> bool {
     view.actors.len() == 6 && view.actors.iter().all(|actor| actor.running)
 }
 

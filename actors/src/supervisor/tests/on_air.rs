@@ -9,7 +9,7 @@ use overdub_media::rtmp::message::type_id;
 use overdub_media::sample::{VideoConfig, VideoSample};
 use tokio::net::TcpListener;
 
-use super::every_child::{EVERY, tell};
+use super::every_child::{EVERY, all_six_run, tell};
 use super::peer::Peer;
 use super::*;
 use crate::messages::{AirClock, OutputFragment, PublishBatch};
@@ -66,10 +66,7 @@ async fn a_connection_stays_and_goes_on_while_every_other_child_panics() {
     // Enough for each child to be replaced once.
     bench.max_restarts = EVERY.len();
     let stream = bench.stream_with("one", vec![OutputSettings::Rtmp { url }]);
-    wait_for(&stream, |view| {
-        view.actors.len() == EVERY.len() && view.actors.iter().all(|actor| actor.running)
-    })
-    .await;
+    wait_for(&stream, all_six_run).await;
     let batch = batch(bench.folder.path());
     within(&stream, move |stream, _| stream.children.rtmp["main/rtmp-0"].do_send(batch)).await;
     let (pictures, ends) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
@@ -78,21 +75,19 @@ async fn a_connection_stays_and_goes_on_while_every_other_child_panics() {
 
     for name in EVERY.into_iter().filter(|name| *name != PUBLISHER) {
         within(&stream, move |stream, _| tell(&stream.children, name, Panic)).await;
-        wait_for(&stream, |view| restarts(view, name) == 1 && view.actors.iter().all(|actor| actor.running))
-            .await;
+        wait_for(&stream, |view| all_six_run(view) && restarts(view, name) == 1).await;
         let before = pictures.load(Ordering::SeqCst);
-        let later = || (pictures.load(Ordering::SeqCst) > before + 10).then_some(());
-        until("pictures go on after the replacement", later).await;
+        until("pictures go on after the replacement", || pictures.load(Ordering::SeqCst) > before + 10).await;
         assert_eq!(ends.load(Ordering::SeqCst), 0, "the connection has ended after {name}");
     }
     // So that this test would have noticed: the publisher's own panic does end it.
     within(&stream, |stream, _| tell(&stream.children, PUBLISHER, Panic)).await;
-    until("the connection ends", || (ends.load(Ordering::SeqCst) == 1).then_some(())).await;
+    until("the connection ends", || ends.load(Ordering::SeqCst) == 1).await;
 }
 
-async fn until(what: &str, condition: impl Fn() -> Option<()>) {
+async fn until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
-    while condition().is_none() {
+    while !condition() {
         assert!(Instant::now() < deadline, "it did not happen that {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -85,7 +85,8 @@ async fn full(order: u32, fault: &str, left: u64) {
             reason.contains("disk full") || reason.contains("no space left")
         })
         .await;
-    row.measured(format!("named after {} s as '{}'", (source.produced() - full_at) * 2, shown["state"]));
+    let state = shown["state"].as_str().unwrap_or_default();
+    row.measured(format!("named after {} s as `{state}`", (source.produced() - full_at) * 2));
     outage(&source, time).await;
     fs::remove_file(&ballast).unwrap();
     let back = source.produced();
@@ -166,8 +167,8 @@ async fn damaged_state_is_backed_up_said_loudly_and_never_a_crash_loop() {
     assert!(scene.overdub.process.log().contains("ERROR"), "nothing was said of the snapshot");
     let found = scene.continuity(&source, &watch);
     row.measured(format!(
-        "snapshot: backup {:?}, the stream goes on, {} gaps",
-        backups(&scene),
+        "snapshot: backup `{}`, the stream goes on, {} gaps",
+        backups(&scene).join("`, `"),
         found.gaps.len()
     ));
     assert_eq!(backups(&scene).len(), 1, "{:?}", backups(&scene));
@@ -192,7 +193,8 @@ async fn damaged_state_is_backed_up_said_loudly_and_never_a_crash_loop() {
     let again = scene.stream("s", &source, json!({})).await;
     listed(&again, 2).await;
     let found = scene.continuity(&source, &again);
-    row.measured(format!("all: backups {:?}, three starts, created again and on air", backups(&scene)));
+    let kept = backups(&scene).join("`, `");
+    row.measured(format!("all: backups `{kept}`, three starts, created again and on air"));
     assert!(found.stall_s < STALL_S, "{found:?}");
     assert_alive(&mut scene.overdub);
     row.held();

@@ -67,7 +67,7 @@ async fn a_source_that_answers_503_leaves_one_counted_gap_and_the_output_goes_on
     let found = scene.continuity(&source, &watch);
     let later_s = later_s(&scene.shown(&source, &watch, "video"));
     row.measured(format!("named after {detected_s:.1} s"));
-    row.measured(format!("{} lost and counted, gaps {:?}", lost(&shown), found.gaps.len()));
+    row.measured(format!("{} lost and counted, gaps {}", lost(&shown), found.gaps.len()));
     row.measured(format!("{later_s:+.2} s off the delay afterwards"));
     assert!(detected_s < DETECTED_S, "{detected_s} s");
     assert!(lost(&shown) > 0, "{shown:#}");
@@ -233,7 +233,11 @@ async fn a_segment_that_ends_early_costs_its_own_end_at_most_and_is_counted() {
     let (bad, found, shown) = spoilt(&scene, &Mutex::new(&mut row), "short", SegmentFault::Short(60)).await;
     let lenient = scene.metric("overdub_source_leniencies_total", &["stream=\"short\""]).await;
     let skipped = scene.metric("overdub_skipped_batches_total", &["stream=\"short\""]).await;
-    row.measured(format!("leniencies {lenient}, skipped batches {skipped}, gaps {:?}", found.gaps));
+    let hole_s: f64 = found.gaps.iter().map(|gap| gap.hole_s).sum();
+    let gaps = found.gaps.len();
+    row.measured(format!(
+        "leniencies {lenient}, skipped batches {skipped}, {gaps} gap with a hole of {hole_s:.2} s"
+    ));
     assert!(lenient + skipped + lost(&shown) as f64 > 0.0, "segment {bad} is counted nowhere: {shown:#}");
     assert!(found.gaps.len() <= 1, "{found:?}");
     assert!(found.gaps.iter().all(|gap| gap.missing <= 1 && gap.hole_s < 2.001), "{found:?}");

@@ -11,11 +11,11 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
-pub use change::{Difference, ImpossibleChange, RenditionChange, SettingsChange, differences};
+pub use change::{Difference, ImpossibleChange, RenditionChange, SettingsChange, SourceChange, differences};
 
 mod source;
 
-pub use source::{SourceOptions, VariantChoice, VariantEnd, VariantLimits};
+pub use source::{MAX_HEADERS, SourceOptions, VariantChoice, VariantEnd, VariantLimits};
 
 /// Name of the rendition that the plain API's one processor and one RTMP URL make.
 pub const MAIN_RENDITION: &str = "main";

@@ -1,8 +1,15 @@
 //! Changes of a stream's settings, and which of them a running stream can follow.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use serde_json::{Value, json};
 
-use super::{Fallback, OutputSettings, RenditionSettings, StartAt, StreamSettings, redact_url};
+use super::source::MAX_HEADERS;
+use super::{
+    Fallback, OutputSettings, RenditionSettings, SourceOptions, StartAt, StreamSettings, VariantChoice,
+    redact_url,
+};
 
 /// What is to be different; what is `None` stays.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -19,10 +26,33 @@ pub struct SettingsChange {
     pub hls_output: Option<bool>,
     /// Where the next start begins.
     pub start: Option<StartAt>,
+    /// What is to be different of what is taken of the source, and said to its server.
+    pub source: SourceChange,
     /// Another fallback of all renditions.
     pub fallback: Option<Fallback>,
     /// Changes of single renditions, after the one of all.
     pub renditions: Vec<RenditionChange>,
+}
+
+/// What is to be different of the source's options; what is `None` stays.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct SourceChange {
+    /// Another variant of a multivariant playlist.
+    pub variant: Option<VariantChoice>,
+    /// Another language of the audio, or the playlist's default.
+    pub audio_language: Option<Option<String>>,
+    /// Headers by name: their new value, or none any more. The others stay. Secret.
+    pub headers: BTreeMap<String, Option<String>>,
+}
+
+impl fmt::Debug for SourceChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceChange")
+            .field("variant", &self.variant)
+            .field("audio_language", &self.audio_language)
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .finish()
+    }
 }
 
 /// What is to be different of one rendition; what is `None` stays.
@@ -60,6 +90,12 @@ pub enum ImpossibleChange {
     /// Nothing would come out.
     #[error("the stream would have no output; set hlsOutput to true or give an RTMP URL")]
     NoOutput,
+    /// More headers than a stream may have.
+    #[error("the source would get {count} headers, and {MAX_HEADERS} is the most; set some to null")]
+    TooManyHeaders {
+        /// How many.
+        count: usize,
+    },
     /// Two outputs would go to the same place.
     #[error("two outputs would go to {url}")]
     SameOutput {
@@ -93,6 +129,11 @@ impl SettingsChange {
         set(&mut new.max_concurrent_batches, &self.max_concurrent_batches);
         set(&mut new.hls_output, &self.hls_output);
         set(&mut new.start, &self.start);
+        self.source.apply(&mut new.source);
+        let count = new.source.source_headers.len();
+        if count > MAX_HEADERS {
+            return Err(ImpossibleChange::TooManyHeaders { count });
+        }
         for rendition in &mut new.renditions {
             set(&mut rendition.fallback, &self.fallback);
         }
@@ -126,6 +167,20 @@ impl SettingsChange {
     }
 }
 
+impl SourceChange {
+    fn apply(&self, options: &mut SourceOptions) {
+        set(&mut options.variant, &self.variant);
+        set(&mut options.audio_language, &self.audio_language);
+        for (name, value) in &self.headers {
+            // RFC 9110 5.1: names differ by more than case.
+            options.source_headers.retain(|old, _| !old.eq_ignore_ascii_case(name));
+            if let Some(value) = value {
+                options.source_headers.insert(name.clone(), value.clone());
+            }
+        }
+    }
+}
+
 impl RenditionChange {
     fn apply(&self, rendition: &mut RenditionSettings) {
         set(&mut rendition.language, &self.language);
@@ -143,9 +198,9 @@ fn set<T: Clone>(value: &mut T, new: &Option<T>) {
 
 /// What differs between two settings of one stream with the same renditions.
 ///
-/// A running stream follows what takes effect with its next command: how many batches a processor has, the
-/// fallback, and where a processor or an output is, whose link is opened anew. Its clock is set once, so that
-/// what moves it, and what changes the shape of its outputs, needs a new run.
+/// A running stream follows what takes effect with its next command or request: how many batches a processor has,
+/// the fallback, what the source's server is told, and where a processor or an output is, whose link is opened
+/// anew. Its clock is set once, so that what moves it, and what changes the shape of its outputs, needs a new run.
 #[must_use]
 pub fn differences(old: &StreamSettings, new: &StreamSettings) -> Vec<Difference> {
     let mut found = Vec::new();
@@ -166,6 +221,13 @@ pub fn differences(old: &StreamSettings, new: &StreamSettings) -> Vec<Difference
     plain!("maxConcurrentBatches", max_concurrent_batches, true);
     plain!("hlsOutput", hls_output, false);
     plain!("start", start, true);
+    let [was, is] = [&old.source, &new.source];
+    compare("variant", json!(was.variant), json!(is.variant), was.variant != is.variant, false);
+    let languages = [&was.audio_language, &is.audio_language];
+    compare("audioLanguage", json!(languages[0]), json!(languages[1]), languages[0] != languages[1], false);
+    let shown = [was.redacted().source_headers, is.redacted().source_headers].map(|headers| json!(headers));
+    let [shown_old, shown_new] = shown;
+    compare("sourceHeaders", shown_old, shown_new, was.source_headers != is.source_headers, true);
     for (old, new) in old.renditions.iter().zip(&new.renditions) {
         let field = |name: &str| format!("renditions[{}].{name}", old.name);
         compare(
@@ -203,7 +265,7 @@ pub fn differences(old: &StreamSettings, new: &StreamSettings) -> Vec<Difference
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::StreamId;
+    use crate::settings::{StreamId, VariantEnd};
 
     fn settings() -> StreamSettings {
         let rendition = |name: &str| RenditionSettings {
@@ -221,7 +283,12 @@ mod tests {
             max_concurrent_batches: 3,
             hls_output: true,
             start: StartAt::Live,
-            source: crate::settings::SourceOptions::default(),
+            source: SourceOptions {
+                source_headers: [("X-Key", "hunter2"), ("X-Other", "hunter2")]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .into(),
+                ..SourceOptions::default()
+            },
             renditions: vec![rendition("main"), rendition("de")],
         }
     }
@@ -272,6 +339,27 @@ mod tests {
         assert_eq!(fields(&change), expected.map(|(field, live)| (field.to_owned(), live)));
         assert_eq!(change.applied(&settings()).unwrap().renditions[1].fallback, Fallback::Drop);
         assert_eq!(fields(&SettingsChange::default()), []);
+    }
+
+    #[test]
+    fn headers_change_one_by_one_and_the_others_stay() {
+        let headers = [("x-key", Some("hunter2-new")), ("X-Other", None), ("X-None", None)];
+        let source = SourceChange {
+            variant: Some(VariantChoice::End(VariantEnd::Lowest)),
+            audio_language: Some(Some("de".to_owned())),
+            headers: headers.map(|(name, value)| (name.to_owned(), value.map(str::to_owned))).into(),
+        };
+        assert!(!format!("{source:?}").contains("hunter2"));
+        let change = SettingsChange { source, ..SettingsChange::default() };
+        let expected = [("variant", false), ("audioLanguage", false), ("sourceHeaders", true)];
+        assert_eq!(fields(&change), expected.map(|(field, live)| (field.to_owned(), live)));
+        let new = change.applied(&settings()).unwrap().source;
+        assert_eq!(new.source_headers, [("x-key".to_owned(), "hunter2-new".to_owned())].into());
+
+        let many = (0..MAX_HEADERS).map(|n| (format!("X-{n}"), Some("v".to_owned()))).collect();
+        let source = SourceChange { headers: many, ..SourceChange::default() };
+        let refused = SettingsChange { source, ..SettingsChange::default() }.applied(&settings());
+        assert_eq!(refused, Err(ImpossibleChange::TooManyHeaders { count: MAX_HEADERS + 2 }));
     }
 
     #[test]

@@ -59,6 +59,10 @@ impl StreamSupervisor {
         let links = links.filter(|(new, old)| new.audio_processor_url != old.audio_processor_url);
         let mut moved: Vec<ChildId> =
             links.map(|(new, _)| ChildId::ProcessorLink(new.name.as_str().into())).collect();
+        // It goes on with the segment that it is to fetch next.
+        if settings.source != old.source && self.children.fetcher.is_some() {
+            moved.push(ChildId::Fetcher);
+        }
         let outputs = rtmp_outputs(&settings).zip(rtmp_outputs(old));
         moved.extend(
             outputs

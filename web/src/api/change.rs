@@ -31,7 +31,7 @@ pub(crate) struct Changed {
 /// Changes settings. A running stream follows a change of processors, fallbacks, RTMP addresses and of how many
 /// batches a processor has; 409 names what needs a restart.
 #[utoipa::path(patch, path = "/api/streams/{id}", tag = "streams", params(
-    ("id" = String, Path, description = "The stream's id"),
+    ("id" = String, Path, description = "The stream's id", example = "news"),
     ("restart" = Option<bool>, Query, description = "Restart the stream where its run cannot follow"),
 ), request_body = validate::describe::ChangeBody, responses((status = 200, body = Changed)))]
 pub(crate) async fn change(

@@ -136,7 +136,7 @@ pub(crate) async fn create(
 }
 
 /// A stream: settings, state, actors, figures.
-#[utoipa::path(get, path = "/api/streams/{id}", tag = "streams", params(("id" = String, Path, description = "The stream's id")), responses((status = 200, body = StreamView)))]
+#[utoipa::path(get, path = "/api/streams/{id}", tag = "streams", params(("id" = String, Path, description = "The stream's id", example = "news")), responses((status = 200, body = StreamView)))]
 pub(crate) async fn show(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = id_in_path(&request)?;
     Query::read(&request, &[])?;
@@ -150,7 +150,7 @@ pub(super) fn shown(mut view: StreamView) -> StreamView {
 }
 
 /// Stops a stream and forgets it.
-#[utoipa::path(delete, path = "/api/streams/{id}", tag = "streams", params(("id" = String, Path, description = "The stream's id"), ("purge" = Option<bool>, Query, description = "Remove its files too")), responses((status = 200, body = Done)))]
+#[utoipa::path(delete, path = "/api/streams/{id}", tag = "streams", params(("id" = String, Path, description = "The stream's id", example = "news"), ("purge" = Option<bool>, Query, description = "Remove its files too")), responses((status = 200, body = Done)))]
 pub(crate) async fn delete(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = id_in_path(&request)?;
     let purge = Query::read(&request, &["purge"])?.flag("purge")?;
@@ -166,7 +166,7 @@ pub(crate) async fn delete(shared: web::Data<Shared>, request: HttpRequest) -> R
 }
 
 /// Starts a stopped, failed or ended stream.
-#[utoipa::path(post, path = "/api/streams/{id}/start", tag = "streams", params(("id" = String, Path, description = "The stream's id")), responses((status = 200, body = Done)))]
+#[utoipa::path(post, path = "/api/streams/{id}/start", tag = "streams", params(("id" = String, Path, description = "The stream's id", example = "news")), responses((status = 200, body = Done)))]
 pub(crate) async fn start(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = id_in_path(&request)?;
     shared.registry.start(StartStream { id: id.clone() }).await?;
@@ -174,7 +174,7 @@ pub(crate) async fn start(shared: web::Data<Shared>, request: HttpRequest) -> Re
 }
 
 /// Drains a stream and stops it; answers when it has stopped.
-#[utoipa::path(post, path = "/api/streams/{id}/stop", tag = "streams", params(("id" = String, Path, description = "The stream's id")), responses((status = 200, body = Done)))]
+#[utoipa::path(post, path = "/api/streams/{id}/stop", tag = "streams", params(("id" = String, Path, description = "The stream's id", example = "news")), responses((status = 200, body = Done)))]
 pub(crate) async fn stop(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = id_in_path(&request)?;
     shared.registry.stop(StopStream { id: id.clone() }).await?;
@@ -182,7 +182,7 @@ pub(crate) async fn stop(shared: web::Data<Shared>, request: HttpRequest) -> Res
 }
 
 /// Stops a stream and starts it again.
-#[utoipa::path(post, path = "/api/streams/{id}/restart", tag = "streams", params(("id" = String, Path, description = "The stream's id")), responses((status = 200, body = Done)))]
+#[utoipa::path(post, path = "/api/streams/{id}/restart", tag = "streams", params(("id" = String, Path, description = "The stream's id", example = "news")), responses((status = 200, body = Done)))]
 pub(crate) async fn restart(
     shared: web::Data<Shared>,
     request: HttpRequest,
@@ -209,7 +209,7 @@ pub(crate) struct BatchList {
 }
 
 /// A stream's batches, newest first, with the times of their transitions.
-#[utoipa::path(get, path = "/api/streams/{id}/batches", tag = "streams", params(("id" = String, Path, description = "The stream's id"), ("limit" = Option<u64>, Query, minimum = 1, maximum = 1000, description = "At most this many; 50 where it is left out"), ("before" = Option<u64>, Query, description = "Only batches with a lower number")), responses((status = 200, body = BatchList)))]
+#[utoipa::path(get, path = "/api/streams/{id}/batches", tag = "streams", params(("id" = String, Path, description = "The stream's id", example = "news"), ("limit" = Option<u64>, Query, minimum = 1, maximum = 1000, description = "At most this many; 50 where it is left out"), ("before" = Option<u64>, Query, description = "Only batches with a lower number")), responses((status = 200, body = BatchList)))]
 pub(crate) async fn batches(
     shared: web::Data<Shared>,
     request: HttpRequest,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::fields::{FieldError, Fields};
 use super::renditions::{MAX_RENDITIONS, language, objects, outputs};
-use super::{BUFFER_DURATION_S, DELAY_S, FALLBACKS, ID_FORM, MAX_CONCURRENT_BATCHES, STARTS, urls};
+use super::{BUFFER_DURATION_S, DELAY_S, FALLBACKS, ID_FORM, MAX_CONCURRENT_BATCHES, STARTS, source, urls};
 use overdub_actors::settings::{Fallback, StartAt};
 
 /// Checks the body of a change of the stream `id`.
@@ -19,6 +19,7 @@ pub fn read(body: Map<String, Value>, id: &StreamId) -> Result<SettingsChange, V
         .and_then(|batches| u32::try_from(batches).ok());
     let hls_output = fields.has("hlsOutput").then(|| fields.boolean("hlsOutput", true));
     let start = fields.has("start").then(|| fields.choice("start", &STARTS, StartAt::Live));
+    let source = source::read_change(&mut fields);
     let fallback = fallback(&mut fields);
     // What the plain fields say is said of the only rendition.
     let plain = RenditionChange {
@@ -47,6 +48,7 @@ pub fn read(body: Map<String, Value>, id: &StreamId) -> Result<SettingsChange, V
         max_concurrent_batches,
         hls_output,
         start,
+        source,
         fallback,
         renditions,
     })
@@ -143,6 +145,8 @@ mod tests {
             (json!({ "audioProcessorUrl": "hunter2" }), "audioProcessorUrl"),
             (json!({ "srsRtmpUrl": "http://h/live?k=hunter2" }), "srsRtmpUrl"),
             (json!({ "streamId": "other" }), "streamId"),
+            (json!({ "audioLanguage": "de!" }), "audioLanguage"),
+            (json!({ "sourceHeaders": { "X": "hunter2\n" } }), "sourceHeaders"),
             (json!({ "renditions": [{}] }), "renditions[0].name"),
             (json!({ "renditions": [{ "name": "de", "fallback": 1 }] }), "renditions[0].fallback"),
             (json!({ "renditions": {} }), "renditions"),

@@ -150,6 +150,15 @@ pub(crate) struct ChangeBody {
     /// Where the next start begins
     #[schema(nullable = false)]
     start: Option<StartAt>,
+    /// Which variant of a multivariant playlist; needs a restart
+    #[schema(nullable = false)]
+    variant: Option<VariantBody>,
+    /// BCP 47 tag of the audio to take where the source has several, null: its default; needs a restart
+    #[schema(example = "de")]
+    audio_language: Option<String>,
+    /// Headers by name: a new value, or null for one that is to go; the others stay
+    #[schema(nullable = false)]
+    source_headers: Option<std::collections::BTreeMap<String, Option<String>>>,
     /// Changes of single renditions, by name
     #[schema(min_items = 1, max_items = 32, nullable = false)]
     renditions: Option<Vec<RenditionBody>>,

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use overdub_actors::settings::{SourceOptions, VariantChoice, VariantEnd, VariantLimits};
+use overdub_actors::settings::{
+    MAX_HEADERS, SourceChange, SourceOptions, VariantChoice, VariantEnd, VariantLimits,
+};
 use serde_json::Value;
 
 use super::fields::{Fields, shown};
 use super::renditions::language;
 
-/// Most headers of a stream.
-pub const MAX_HEADERS: usize = 32;
 /// Longest value of a header, bytes.
 pub const MAX_HEADER_LEN: usize = 4096;
 /// What `variant` may be.
@@ -43,6 +43,26 @@ pub fn read(fields: &mut Fields) -> SourceOptions {
     };
     let source_headers = fields.take("sourceHeaders").map(|value| headers(fields, value)).unwrap_or_default();
     SourceOptions { variant, audio_language, source_headers }
+}
+
+/// Reads what of the three is to be different: headers by name (RFC 7396), `null` for one that is to go.
+pub fn read_change(fields: &mut Fields) -> SourceChange {
+    let variant = fields.take("variant").map(|value| variant(fields, value));
+    let audio_language = match fields.take("audioLanguage") {
+        None => None,
+        Some(Value::Null) => Some(None),
+        Some(value) => Some(language(fields, "audioLanguage", value)),
+    };
+    let mut changed = BTreeMap::new();
+    if let Some(mut value) = fields.take("sourceHeaders") {
+        if let Value::Object(map) = &mut value {
+            let gone: Vec<String> = map.iter().filter(|(_, v)| v.is_null()).map(|(k, _)| k.clone()).collect();
+            map.retain(|_, value| !value.is_null());
+            changed.extend(gone.into_iter().map(|name| (name, None)));
+        }
+        changed.extend(headers(fields, value).into_iter().map(|(name, value)| (name, Some(value))));
+    }
+    SourceChange { variant, audio_language, headers: changed }
 }
 
 fn variant(fields: &mut Fields, value: Value) -> VariantChoice {
@@ -98,6 +118,11 @@ fn headers(fields: &mut Fields, value: Value) -> BTreeMap<String, String> {
             wrong(fields, &format!("cannot set {name}: the connection's own headers are set by the service"));
         } else if text.len() > MAX_HEADER_LEN || !text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
             wrong(fields, &format!("has a value for {name} that is longer than 4096 or not printable ASCII"));
+        } else if text == "***" {
+            wrong(
+                fields,
+                &format!("has for {name} what is shown in place of a value; give the value itself"),
+            );
         } else {
             headers.insert(name, text);
         }
@@ -134,6 +159,25 @@ mod tests {
     }
 
     #[test]
+    fn a_change_names_only_what_is_to_be_different() {
+        let read_change = |body: Value| {
+            let Value::Object(map) = body else { panic!("an object") };
+            let mut fields = Fields::new(map);
+            let change = read_change(&mut fields);
+            fields.finish("").map(|()| change).map_err(|errors| errors[0].message.clone())
+        };
+        assert_eq!(read_change(json!({})).unwrap(), SourceChange::default());
+        let headers = json!({"X-Key": "new", "X-Old": null});
+        let change = read_change(json!({"audioLanguage": null, "sourceHeaders": headers})).unwrap();
+        let headers = [("X-Key".to_owned(), Some("new".to_owned())), ("X-Old".to_owned(), None)].into();
+        assert_eq!(change, SourceChange { variant: None, audio_language: Some(None), headers });
+        assert!(
+            read_change(json!({"sourceHeaders": {"Host": "x"}})).unwrap_err().contains("cannot set Host")
+        );
+        assert!(read_change(json!({"variant": "best"})).is_err());
+    }
+
+    #[test]
     fn what_cannot_be_is_refused_without_repeating_a_secret() {
         for (body, expected) in [
             (json!({"variant": "best"}), "variant must be highest"),
@@ -146,6 +190,7 @@ mod tests {
             (json!({"sourceHeaders": {"Host": "s3cret"}}), "cannot set Host"),
             (json!({"sourceHeaders": {"X": "s3cret\r\nY: z"}}), "not printable"),
             (json!({"sourceHeaders": {"X": 7}}), "not a text"),
+            (json!({"sourceHeaders": {"X": "***"}}), "in place of a value"),
         ] {
             let message = read_body(body).expect_err(expected);
             assert!(message.contains(expected) && !message.contains("s3cret"), "{message}");

@@ -18,6 +18,11 @@ export interface RenditionSettings {
   outputs: OutputSettings[];
 }
 
+export interface VariantLimits {
+  maxBandwidth?: number;
+  maxHeight?: number;
+}
+
 export interface StreamSettings {
   streamId: string;
   sourceUrl: string;
@@ -26,6 +31,11 @@ export interface StreamSettings {
   maxConcurrentBatches: number;
   hlsOutput: boolean;
   start: "live" | "window";
+  /** The highest where it is not there. */
+  variant?: "highest" | "lowest" | VariantLimits;
+  audioLanguage?: string;
+  /** Values are hidden. */
+  sourceHeaders?: Record<string, string>;
   renditions: RenditionSettings[];
 }
 

@@ -99,8 +99,18 @@ const headerLines = (text: string): string[] =>
     .map((line) => line.trim())
     .filter(Boolean);
 
+/** Names and values of the lines that are headers. */
+export const headersOf = (text: string): [string, string][] =>
+  headerLines(text).flatMap((line) => {
+    const [, name, value] = HEADER.exec(line) ?? [];
+    return name === undefined || value === undefined ? [] : [[name, value]];
+  });
+
 export const headersError = (text: string): string | undefined =>
   headerLines(text).every((line) => HEADER.test(line)) ? undefined : "One header a line: Name: value";
+
+export const languageError = (text: string): string | undefined =>
+  text === "" || LANGUAGE.test(text) ? undefined : "A language tag such as de, pt-BR or zh-Hant";
 
 export const urlLines = (text: string): string[] => text.split(/\s+/).filter(Boolean);
 
@@ -115,8 +125,7 @@ export function check(form: StreamForm): Errors {
     ID.test(form.streamId) ? undefined : "1 to 64 letters, digits, - and _, the first a letter or digit",
   );
   note("sourceUrl", sourceError(form.sourceUrl));
-  const tagFits = form.audioLanguage === "" || LANGUAGE.test(form.audioLanguage);
-  note("audioLanguage", tagFits ? undefined : "A language tag such as de, pt-BR or zh-Hant");
+  note("audioLanguage", languageError(form.audioLanguage));
   note("sourceHeaders", headersError(form.sourceHeaders));
   note("bufferDuration", numberError(form.bufferDuration, 2, 120));
   note("delay", numberError(form.delay, 1, 300));
@@ -130,8 +139,7 @@ export function check(form: StreamForm): Errors {
     else if (names.has(name))
       note(`${at}.name`, name === "original" ? "“Original” is the source's own sound" : "This name is taken");
     names.add(name);
-    const languageFits = rendition.language === "" || LANGUAGE.test(rendition.language);
-    note(`${at}.language`, languageFits ? undefined : "A language tag such as de, pt-BR or zh-Hant");
+    note(`${at}.language`, languageError(rendition.language));
     const processor = rendition.audioProcessorUrl;
     note(`${at}.audioProcessorUrl`, processor === "" ? undefined : processorError(processor));
     urlLines(rendition.rtmpUrls).forEach((url, number) =>
@@ -146,10 +154,7 @@ export function check(form: StreamForm): Errors {
 
 /** Only what differs from what the service does by itself. */
 function sourceOptions(form: StreamForm): Record<string, unknown> {
-  const headers = headerLines(form.sourceHeaders).flatMap((line) => {
-    const [, name, value] = HEADER.exec(line) ?? [];
-    return name === undefined || value === undefined ? [] : [[name, value]];
-  });
+  const headers = headersOf(form.sourceHeaders);
   return {
     ...(form.variant === "highest" ? {} : { variant: form.variant }),
     ...(form.audioLanguage === "" ? {} : { audioLanguage: form.audioLanguage }),

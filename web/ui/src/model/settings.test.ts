@@ -20,6 +20,27 @@ test("only what has changed is sent, of a rendition too", () => {
   });
 });
 
+test("headers change by name, hidden ones stay, and one that is left out goes", () => {
+  const secret = { ...settings, sourceHeaders: { "X-Key": "***", "X-Old": "***" } };
+  const draft = draftOf(secret);
+  expect(draft.sourceHeaders).toBe("X-Key: ***\nX-Old: ***");
+  expect(changes(draft, secret)).toBeUndefined();
+  const changed = { ...draft, sourceHeaders: "x-key: ***\nX-New: v" };
+  expect(checkDraft(changed, secret)).toEqual({});
+  expect(changes(changed, secret)).toEqual({ sourceHeaders: { "X-Old": null, "X-New": "v" } });
+  const unknown = { ...draft, sourceHeaders: "X-New: ***" };
+  expect(checkDraft(unknown, secret)).toHaveProperty(["sourceHeaders"]);
+});
+
+test("limits of a variant are kept, and another choice takes their place", () => {
+  const limited = { ...settings, variant: { maxHeight: 720 } };
+  const draft = draftOf(limited);
+  expect(changes(draft, limited)).toBeUndefined();
+  const changed = { ...draft, variant: "lowest", audioLanguage: "de" };
+  expect(changes(changed, limited)).toEqual({ variant: "lowest", audioLanguage: "de" });
+  expect(changes(draft, settings)).toEqual({ variant: { maxHeight: 720 } });
+});
+
 test("a hidden key is never sent back: a changed list of outputs must be given in full", () => {
   const draft = draftOf(settings);
   const [main] = draft.renditions;

@@ -1,7 +1,17 @@
 // The form of a stream's settings, and what of it has changed.
 
 import type { StreamSettings } from "../api/types";
-import { type Errors, numberError, processorError, rtmpError, sourceError, urlLines } from "./form";
+import {
+  type Errors,
+  headersError,
+  headersOf,
+  languageError,
+  numberError,
+  processorError,
+  rtmpError,
+  sourceError,
+  urlLines,
+} from "./form";
 
 export interface RenditionDraft {
   name: string;
@@ -13,6 +23,11 @@ export interface RenditionDraft {
 
 export interface Draft {
   sourceUrl: string;
+  /** `highest`, `lowest`, or limits as JSON. */
+  variant: string;
+  audioLanguage: string;
+  /** One `Name: value` a line; a value that is hidden stays. */
+  sourceHeaders: string;
   bufferDuration: string;
   delay: string;
   maxConcurrentBatches: string;
@@ -24,6 +39,11 @@ export interface Draft {
 export function draftOf(settings: StreamSettings): Draft {
   return {
     sourceUrl: settings.sourceUrl,
+    variant: variantText(settings.variant),
+    audioLanguage: settings.audioLanguage ?? "",
+    sourceHeaders: Object.entries(settings.sourceHeaders ?? {})
+      .map(([name, value]) => `${name}: ${value}`)
+      .join("\n"),
     bufferDuration: String(settings.bufferDuration),
     delay: String(settings.delay),
     maxConcurrentBatches: String(settings.maxConcurrentBatches),
@@ -39,6 +59,28 @@ export function draftOf(settings: StreamSettings): Draft {
   };
 }
 
+const HIDDEN = "***";
+
+export const variantText = (variant: StreamSettings["variant"]): string =>
+  typeof variant === "object" ? JSON.stringify(variant) : (variant ?? "highest");
+
+/** Headers by name with what becomes of them: a new value, or null for one that is to go. */
+function headerChanges(text: string, before: string): Record<string, string | null> {
+  const now = headersOf(text);
+  const kept = new Set(now.map(([name]) => name.toLowerCase()));
+  const gone = headersOf(before).filter(([name]) => !kept.has(name.toLowerCase()));
+  return Object.fromEntries([
+    ...gone.map(([name]) => [name, null]),
+    ...now.filter(([, value]) => value !== HIDDEN),
+  ]);
+}
+
+function headerError(text: string, before: string): string | undefined {
+  const known = new Set(headersOf(before).map(([name]) => name.toLowerCase()));
+  const hidden = headersOf(text).find(([name, value]) => value === HIDDEN && !known.has(name.toLowerCase()));
+  return headersError(text) ?? (hidden === undefined ? undefined : `Give the value of ${hidden[0]}`);
+}
+
 /** What is wrong with the fields that were changed; the others are as the service has them, secrets hidden. */
 export function checkDraft(draft: Draft, settings: StreamSettings): Errors {
   const before = draftOf(settings);
@@ -47,6 +89,8 @@ export function checkDraft(draft: Draft, settings: StreamSettings): Errors {
     if (changed && message !== undefined) errors[field] = message;
   };
   note("sourceUrl", draft.sourceUrl !== before.sourceUrl, sourceError(draft.sourceUrl));
+  note("audioLanguage", true, languageError(draft.audioLanguage));
+  note("sourceHeaders", true, headerError(draft.sourceHeaders, before.sourceHeaders));
   note("bufferDuration", true, numberError(draft.bufferDuration, 2, 120));
   note("delay", true, numberError(draft.delay, 1, 300));
   note("maxConcurrentBatches", true, numberError(draft.maxConcurrentBatches, 1, 64, true));
@@ -74,6 +118,12 @@ export function changes(draft: Draft, settings: StreamSettings): Record<string, 
   const before = draftOf(settings);
   const body: Record<string, unknown> = {};
   if (draft.sourceUrl !== before.sourceUrl) body["sourceUrl"] = draft.sourceUrl;
+  if (draft.variant !== before.variant)
+    body["variant"] = draft.variant.startsWith("{") ? JSON.parse(draft.variant) : draft.variant;
+  if (draft.audioLanguage !== before.audioLanguage)
+    body["audioLanguage"] = draft.audioLanguage === "" ? null : draft.audioLanguage;
+  const headers = headerChanges(draft.sourceHeaders, before.sourceHeaders);
+  if (Object.keys(headers).length > 0) body["sourceHeaders"] = headers;
   for (const name of ["bufferDuration", "delay", "maxConcurrentBatches"] as const) {
     if (Number(draft[name]) !== settings[name]) body[name] = Number(draft[name]);
   }

@@ -1,5 +1,7 @@
 // What to take of a source that offers a choice, and what to say to its server.
 
+import { useState } from "preact/hooks";
+import type { VariantLimits } from "../../api/types";
 import type { StreamForm } from "../../model/form";
 import { Field, SelectField, TextField } from "../../parts/field";
 
@@ -10,28 +12,60 @@ const VARIANTS = [
   { value: "lowest", text: "The lowest" },
 ];
 
+type SourceForm = Pick<StreamForm, "variant" | "audioLanguage" | "sourceHeaders">;
+
 interface Props {
-  form: StreamForm;
+  form: SourceForm;
   error: (field: string) => string | undefined;
-  leave: (field: string) => () => void;
-  onChange: (changes: Partial<StreamForm>, ...fields: string[]) => void;
+  leave?: (field: string) => () => void;
+  onChange: (changes: Partial<SourceForm>, ...fields: string[]) => void;
+  /** What changing a field of a running stream takes. */
+  tags?: Record<keyof SourceForm, string>;
+  headersHelp?: string;
+  disabled?: boolean;
 }
 
-export function SourceFields({ form, error, leave, onChange }: Props) {
+function limitsText(json: string): string {
+  const { maxBandwidth, maxHeight } = JSON.parse(json) as VariantLimits;
+  const parts = [
+    maxBandwidth === undefined ? [] : [`${maxBandwidth / 1e6} Mbit/s`],
+    maxHeight === undefined ? [] : [`${maxHeight} lines`],
+  ];
+  return `The highest up to ${parts.flat().join(" and ")}`;
+}
+
+export function SourceFields({
+  form,
+  error,
+  leave = () => () => {},
+  onChange,
+  tags,
+  headersHelp = "Optional, one a line: Name: value",
+  disabled = false,
+}: Props) {
+  // Limits come by the API; the form keeps them.
+  const [limits] = useState(form.variant.startsWith("{") ? form.variant : undefined);
+  const variants =
+    limits === undefined ? VARIANTS : [...VARIANTS, { value: limits, text: limitsText(limits) }];
+  const tag = (field: keyof SourceForm) => (tags === undefined ? {} : { tag: tags[field] });
   return (
     <div class="source-fields">
       <div class="fields">
         <SelectField
           label="Quality"
+          {...tag("variant")}
           name="variant"
           value={form.variant}
-          options={VARIANTS}
+          options={variants}
+          disabled={disabled}
           onValue={(variant) => onChange({ variant }, "variant")}
           help="Of a multivariant playlist, by bandwidth"
           error={error("variant")}
         />
         <TextField
           label="Language of the sound"
+          {...tag("audioLanguage")}
+          disabled={disabled}
           name="audioLanguage"
           value={form.audioLanguage}
           onValue={(audioLanguage) => onChange({ audioLanguage }, "audioLanguage")}
@@ -44,8 +78,9 @@ export function SourceFields({ form, error, leave, onChange }: Props) {
       </div>
       <Field
         label="Headers"
+        {...tag("sourceHeaders")}
         name="sourceHeaders"
-        help="Optional, one a line: Name: value"
+        help={headersHelp}
         error={error("sourceHeaders")}
       >
         {(bind) => (
@@ -55,6 +90,7 @@ export function SourceFields({ form, error, leave, onChange }: Props) {
             rows={Math.max(1, form.sourceHeaders.split("\n").length)}
             value={form.sourceHeaders}
             spellcheck={false}
+            disabled={disabled}
             onInput={(event) => onChange({ sourceHeaders: event.currentTarget.value }, "sourceHeaders")}
             onBlur={leave("sourceHeaders")}
           />

@@ -14,6 +14,7 @@ import { tell } from "../../parts/toast";
 import { learn, mayChange } from "../../state";
 import { isActive } from "../actions";
 import { FALLBACKS } from "../create/rendition";
+import { SOURCE_FIELDS, SourceFields } from "../create/source";
 
 const STARTS = [
   { value: "live", text: "At the live edge" },
@@ -22,7 +23,15 @@ const STARTS = [
 /** What the service says of a change while the stream runs. */
 const LIVE = "at once";
 const RESTART = "with a restart";
-const FIELDS = ["sourceUrl", "bufferDuration", "delay", "maxConcurrentBatches", "hlsOutput", "start"];
+const FIELDS = [
+  "sourceUrl",
+  ...SOURCE_FIELDS,
+  "bufferDuration",
+  "delay",
+  "maxConcurrentBatches",
+  "hlsOutput",
+  "start",
+];
 
 export function Settings({ stream }: { stream: Stream }) {
   const id = stream.streamId;
@@ -92,6 +101,14 @@ export function Settings({ stream }: { stream: Stream }) {
           {...text("sourceUrl")}
           mono
           help="Credentials and query values are not shown"
+        />
+        <SourceFields
+          form={draft}
+          error={error}
+          onChange={change}
+          tags={{ variant: RESTART, audioLanguage: RESTART, sourceHeaders: LIVE }}
+          headersHelp="One a line: Name: value. Values are not shown; one left as *** stays"
+          disabled={disabled}
         />
         <div class="fields">
           <TextField label="Buffer" {...text("bufferDuration")} suffix="s" numeric help="2 to 120" />

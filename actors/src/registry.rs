@@ -35,10 +35,12 @@ use crate::supervisor::{
     CleanNow, DrainRun, ReadBatches, ReadView, Retire, StartRun, StopRun, StreamSupervisor, SupervisorParts,
     TreeSettings,
 };
-use crate::webhooks::Webhooks;
+use crate::webhooks::{LastCall, Webhooks};
 
 /// How often the disk is looked at.
 const SPACE_INTERVAL: Duration = Duration::from_secs(2);
+/// What webhooks may take beyond the streams' drains at a stop, or `shutdown_grace` where that is shorter.
+const LAST_CALL: Duration = Duration::from_secs(3);
 /// Messages that a supervisor's mailbox holds.
 const MAILBOX: usize = 64;
 
@@ -456,6 +458,8 @@ impl Handler<Shutdown> for StreamRegistry {
         let supervisors: Vec<_> = self.streams.values().map(|entry| entry.supervisor.clone()).collect();
         let arbiters = std::mem::take(&mut self.arbiters);
         let store = self.store.clone();
+        let webhooks = self.webhooks.clone();
+        let last_call = self.tree.shutdown_grace.min(LAST_CALL);
         Box::pin(async move {
             let drains = supervisors.into_iter().map(|supervisor| async {
                 if let Ok(waiting) = ask(supervisor, DrainRun).await {
@@ -463,6 +467,11 @@ impl Handler<Shutdown> for StreamRegistry {
                 }
             });
             join_all(drains).await;
+            if let Some(webhooks) = webhooks
+                && tokio::time::timeout(last_call, webhooks.send(LastCall)).await.is_err()
+            {
+                tracing::warn!("the service ends before every webhook was told");
+            }
             if let Err(error) = store.flush_all().await {
                 tracing::error!(%error, "state cannot be stored");
             }

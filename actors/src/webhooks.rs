@@ -7,7 +7,7 @@
 //! | `deliver` | one attempt: signature, time limits, private addresses refused where they are |
 //!
 //! Each webhook has a queue of its own, so that one that does not answer holds up no other. What does not fit is
-//! dropped and counted; what is still waiting when the process ends is lost.
+//! dropped and counted. At a clean stop what is still waiting is tried once more; what then fails is lost.
 
 mod deliver;
 mod hook;
@@ -19,9 +19,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, ResponseActFuture, SpawnHandle,
-    StreamHandler, WrapFuture,
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture,
+    SpawnHandle, StreamHandler, WrapFuture,
 };
+use futures_util::future::join_all;
 use futures_util::stream;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -187,6 +188,30 @@ impl Handler<TestWebhook> for Webhooks {
                 hook.note(attempt);
             }
             Ok(test)
+        }))
+    }
+}
+
+/// Nothing more will happen: try what is waiting once more, and end. The answer comes when all have been tried.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct LastCall;
+
+impl Handler<LastCall> for Webhooks {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: LastCall, _: &mut Self::Context) -> Self::Result {
+        let (events, listening) = (self.events.clone(), self.listening.is_some());
+        let heard = async move {
+            while listening && events.untaken_notices() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        Box::pin(heard.into_actor(self).then(|(), this, ctx| {
+            let hooks = std::mem::take(&mut this.hooks);
+            this.listen(ctx);
+            let last = async move { _ = join_all(hooks.into_values().map(Hook::finish)).await };
+            last.into_actor(this)
         }))
     }
 }

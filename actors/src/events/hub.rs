@@ -146,6 +146,12 @@ impl EventHub {
         _ = self.shared.notices.send(Arc::new(notice));
     }
 
+    /// Notices that somebody who hears them has not taken yet.
+    #[must_use]
+    pub fn untaken_notices(&self) -> usize {
+        self.shared.notices.len()
+    }
+
     /// Ends all listeners, and lets no other come.
     pub fn close(&self, reason: &str) {
         self.shared.closed.store(true, Ordering::SeqCst);

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::deliver::{Attempt, Courier, shown_url};
 use super::notice::{HookEvent, Notice};
@@ -23,7 +23,14 @@ pub(super) struct Hook {
     stored: StoredWebhook,
     queue: mpsc::Sender<Arc<Notice>>,
     record: Arc<Mutex<Record>>,
-    deliveries: AbortHandle,
+    deliveries: Deliveries,
+}
+
+/// The task that delivers.
+struct Deliveries {
+    task: JoinHandle<()>,
+    /// Whether each notice has its last try.
+    last_call: watch::Sender<bool>,
 }
 
 /// How it went.
@@ -39,9 +46,19 @@ impl Hook {
     pub(super) fn start(stored: StoredWebhook, allow_private: bool) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let record = Arc::<Mutex<Record>>::default();
-        let deliveries = deliver_all(Courier::new(stored.clone(), allow_private), waiting, record.clone());
-        let deliveries = tokio::task::spawn_local(deliveries).abort_handle();
-        Self { stored, queue, record, deliveries }
+        let (last_call, called) = watch::channel(false);
+        let courier = Courier::new(stored.clone(), allow_private);
+        let task = tokio::task::spawn_local(deliver_all(courier, waiting, record.clone(), called));
+        Self { stored, queue, record, deliveries: Deliveries { task, last_call } }
+    }
+
+    /// Takes no more; ends when each notice that waits has been tried once more. Dropping the future gives them up.
+    pub(super) async fn finish(self) {
+        let Self { queue, mut deliveries, .. } = self;
+        drop(queue);
+        deliveries.last_call.send_replace(true);
+        // An error is a panic, which the log has told of.
+        _ = (&mut deliveries.task).await;
     }
 
     pub(super) fn stored(&self) -> StoredWebhook {
@@ -94,17 +111,23 @@ impl Hook {
     }
 }
 
-impl Drop for Hook {
+impl Drop for Deliveries {
     fn drop(&mut self) {
-        self.deliveries.abort();
+        self.task.abort();
     }
 }
 
-async fn deliver_all(courier: Courier, mut waiting: mpsc::Receiver<Arc<Notice>>, record: Arc<Mutex<Record>>) {
+async fn deliver_all(
+    courier: Courier,
+    mut waiting: mpsc::Receiver<Arc<Notice>>,
+    record: Arc<Mutex<Record>>,
+    mut last_call: watch::Receiver<bool>,
+) {
     while let Some(notice) = waiting.recv().await {
         for tried in 1..=TRIES {
+            let is_last = *last_call.borrow() || tried == TRIES;
             let attempt = courier.attempt(&notice).await;
-            let (error, again) = (attempt.error.clone(), attempt.worth_another && tried < TRIES);
+            let (error, again) = (attempt.error.clone(), attempt.worth_another && !is_last);
             {
                 let mut record = lock(&record);
                 record.last = Some(attempt);
@@ -120,7 +143,8 @@ async fn deliver_all(courier: Courier, mut waiting: mpsc::Receiver<Arc<Notice>>,
                 tracing::warn!(url = courier.shown_url(), event, tried, error, "a webhook could not be told");
                 break;
             }
-            tokio::time::sleep(backoff(tried)).await;
+            // The last try need not wait for its turn.
+            _ = tokio::time::timeout(backoff(tried), last_call.wait_for(|called| *called)).await;
         }
     }
 }

@@ -162,6 +162,27 @@ async fn what_was_not_taken_is_tried_again_unless_it_never_will_be() {
 }
 
 #[actix::test]
+async fn at_the_last_call_what_waits_is_tried_once_more_and_no_further() {
+    let bench = Bench::new(true);
+    bench.inbox.answers.lock().unwrap().extend([500, 204, 500]);
+    bench.add(&HookEvent::ALL, None).await.unwrap();
+    bench.tell(HookEvent::OutputDown, "news");
+    bench.view(|view| view.last_attempt.as_ref().is_some_and(|last| last.status == Some(500))).await;
+    // The actor hears of this one only after the last call has come.
+    bench.tell(HookEvent::StreamState, "news");
+    let call = bench.webhooks.send(LastCall);
+    tokio::time::timeout(Duration::from_secs(60), call).await.expect("it ends").unwrap();
+    {
+        let posts = bench.posts();
+        let ids: Vec<Value> = posts.iter().map(|post| post.json()["id"].clone()).collect();
+        assert_eq!(ids.len(), 3, "{ids:?}");
+        assert!(ids[0] == ids[1] && ids[1] != ids[2], "{ids:?}");
+    }
+    assert!(!bench.events.wants_notices());
+    bench.server.stop(false).await;
+}
+
+#[actix::test]
 async fn webhooks_outlive_the_process_and_are_bounded() {
     let bench = Bench::new(true);
     let kept = bench.add(&[HookEvent::StreamState], None).await.unwrap();

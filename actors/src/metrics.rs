@@ -148,7 +148,7 @@ families! {
 
     // ------------------------------------------------------------ storage
     storage: IntGaugeVec = "overdub_storage_bytes" ["stream", "kind"]
-        "Bytes on disk; a few streams are looked at every two seconds.";
+        "Bytes on disk: `segments`, `batches` and the stream's own `log`; a few streams are looked at every two seconds.";
     storage_free: IntGauge = "overdub_storage_free_bytes" []
         "Bytes free on the storage's disk.";
     storage_size: IntGauge = "overdub_storage_size_bytes" []

@@ -98,7 +98,7 @@ async fn promtool_finds_no_fault_and_what_is_shown_is_as_documented() {
     let text = wait::until("a stream, its storage and the threads are counted", limit, async || {
         let text = overdub.send("GET", "/metrics", b"").await.text();
         let wanted = [
-            "overdub_storage_bytes{",
+            "overdub_storage_bytes{kind=\"log\"",
             "overdub_arbiter_tasks{",
             "overdub_processor_connected{",
             "overdub_http_requests_total{",

@@ -99,6 +99,11 @@ impl LiveSource {
         self.site.requests()
     }
 
+    /// The heads of the requests so far.
+    pub fn heads(&self) -> Vec<String> {
+        self.site.heads()
+    }
+
     /// How often each segment was asked for.
     pub fn served(&self) -> BTreeMap<u64, usize> {
         self.script.lock().unwrap().served.clone()

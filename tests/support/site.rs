@@ -51,7 +51,8 @@ pub struct Site {
     /// Where it listens.
     pub port: u16,
     handler: Arc<Mutex<Handler>>,
-    requests: Arc<Mutex<Vec<String>>>,
+    /// Heads of the requests, whole.
+    heads: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
 }
 
@@ -61,8 +62,8 @@ impl Site {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let port = listener.local_addr().expect("a bound address").port();
         let handler: Arc<Mutex<Handler>> = Arc::new(Mutex::new(Box::new(handler)));
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let (answers, log) = (Arc::clone(&handler), Arc::clone(&requests));
+        let heads = Arc::new(Mutex::new(Vec::new()));
+        let (answers, log) = (Arc::clone(&handler), Arc::clone(&heads));
         let task = tokio::spawn(async move {
             // A JoinSet, so that open connections end with the site.
             let mut connections = tokio::task::JoinSet::new();
@@ -74,7 +75,7 @@ impl Site {
                 });
             }
         });
-        Self { port, handler, requests, task }
+        Self { port, handler, heads, task }
     }
 
     /// Changes the answers from now on.
@@ -84,7 +85,12 @@ impl Site {
 
     /// The paths asked for so far.
     pub fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
+        self.heads.lock().unwrap().iter().map(|head| path_of(head).to_owned()).collect()
+    }
+
+    /// The heads of the requests so far: request lines and headers.
+    pub fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
     }
 
     /// The URL of a path.
@@ -99,10 +105,14 @@ impl Drop for Site {
     }
 }
 
+fn path_of(head: &str) -> &str {
+    head.split(' ').nth(1).unwrap_or_default()
+}
+
 async fn serve(
     mut stream: TcpStream,
     handler: &Mutex<Handler>,
-    requests: &Mutex<Vec<String>>,
+    heads: &Mutex<Vec<String>>,
 ) -> std::io::Result<()> {
     loop {
         let mut head = Vec::new();
@@ -115,9 +125,8 @@ async fn serve(
         }
         let head = String::from_utf8_lossy(&head);
         let close = head.to_ascii_lowercase().contains("\r\nconnection: close\r\n");
-        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-        requests.lock().unwrap().push(path.clone());
-        let reply = handler.lock().unwrap()(path.split('?').next().unwrap_or_default());
+        heads.lock().unwrap().push(head.to_string());
+        let reply = handler.lock().unwrap()(path_of(&head).split('?').next().unwrap_or_default());
         match reply {
             Reply::Whole(status, content_type, body) => {
                 let head = format!(

@@ -57,10 +57,15 @@ impl StreamRegistry {
         let root = self.tree.storage.clone();
         let (turn, last) = turn(&self.streams, self.measured.take(), MEASURED_AT_ONCE);
         self.measured = last;
-        let measured = join_all(turn.into_iter().map(move |id| {
-            let files = StreamFiles::new(&root, &id);
-            async move { (id, storage::measure(vec![files]).await) }
-        }));
+        let measured =
+            join_all(
+                turn.into_iter().map(move |id| {
+                    let files = StreamFiles::new(&root, &id);
+                    async move {
+                        (id, storage::measure(vec![files.clone()]).await, storage::measure_log(files).await)
+                    }
+                }),
+            );
         let disk = tokio::task::spawn_blocking(move || {
             space.measure();
             (space.disk(), space.refusal().is_some())
@@ -69,12 +74,13 @@ impl StreamRegistry {
         let looked = async move { (disk.await, measured.await) };
         ctx.spawn(looked.into_actor(self).map(|(disk, measured), this, _| {
             this.measuring = false;
-            for (id, view) in measured {
+            for (id, view, log) in measured {
                 // A stream that was deleted meanwhile must not come back as a series.
-                if let (Ok(view), true) = (view, this.entry(&id).is_ok()) {
+                if let (Ok(view), Ok(log), true) = (view, log, this.entry(&id).is_ok()) {
                     let series = |kind: &str| this.metrics.storage.with_label_values(&[id.as_str(), kind]);
                     series("segments").set(as_gauge(view.original_stream_size));
                     series("batches").set(as_gauge(view.processed_fragments_size));
+                    series("log").set(as_gauge(log));
                 }
             }
             // A disk that cannot be looked at shows its trouble when it is written to.

@@ -34,6 +34,11 @@ pub(super) async fn measure(files: Vec<StreamFiles>) -> Result<StorageView, Requ
     blocking(work).await
 }
 
+/// Bytes of a stream's own log.
+pub(super) async fn measure_log(files: StreamFiles) -> Result<u64, RequestError> {
+    blocking(move || folder_size(files.logs())).await
+}
+
 /// The file of a batch's sound, its type told from its first bytes.
 pub(super) fn batch_audio(files: &StreamFiles, wanted: &GetBatchAudio) -> io::Result<Option<LiveResource>> {
     let name = match wanted.track {

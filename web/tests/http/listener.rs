@@ -7,7 +7,6 @@ use actix_codec::Framed;
 use actix_http::ws;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -15,7 +14,8 @@ use tokio::net::{TcpSocket, TcpStream};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Listener {
-    framed: Framed<TcpStream, ws::Codec>,
+    /// The connection behind its head.
+    pub framed: Framed<TcpStream, ws::Codec>,
     /// The head of the server's answer.
     pub head: String,
 }
@@ -70,10 +70,5 @@ impl Listener {
     pub async fn close(mut self) {
         self.framed.send(ws::Message::Close(None)).await.unwrap();
         assert!(self.next().await.is_err());
-    }
-
-    /// What the kernel holds for it at most, so that tests can exceed it.
-    pub fn buffered(&self) -> usize {
-        SockRef::from(self.framed.io_ref()).recv_buffer_size().unwrap()
     }
 }

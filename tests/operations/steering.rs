@@ -1,0 +1,132 @@
+//! The program as it runs: what happens is told over `/api/events` as it happens, and SIGHUP is obeyed and said.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::kit::live::LiveSource;
+use crate::kit::overdub::Overdub;
+use crate::kit::processor::EchoProcessor;
+use crate::kit::{folder, wait};
+use crate::listener::Listener;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Reads events until `accept` takes one; each must be of the version of today.
+async fn heard<T>(listener: &mut Listener, what: &str, mut accept: impl FnMut(&Value) -> Option<T>) -> T {
+    let hears = async {
+        loop {
+            let event = listener.next().await.expect("the service still serves");
+            assert_eq!(event["v"], 1, "{event}");
+            if let Some(found) = accept(&event) {
+                return found;
+            }
+        }
+    };
+    tokio::time::timeout(LIMIT, hears).await.unwrap_or_else(|_| panic!("waited in vain: {what}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_is_told_as_it_happens_and_sighup_changes_what_can_change() {
+    let folder = folder();
+    let config = folder.path().join("config.toml");
+    std::fs::write(&config, "[stream]\ndelay = 4\n").unwrap();
+    let mut overdub = Overdub::start(folder.path()).await.unwrap();
+    let address = overdub.base.strip_prefix("http://").unwrap().parse().unwrap();
+    let mut listener = Listener::connect(address, "/api/events", "").await.unwrap();
+    assert_eq!(listener.event("snapshot").await["streams"], json!([]), "a snapshot comes first");
+
+    let source = LiveSource::start(6).await.unwrap();
+    let processor = EchoProcessor::start(folder.path(), Duration::ZERO).await.unwrap();
+    overdub
+        .create(&json!({
+            "streamId": "news", "sourceUrl": source.url(), "audioProcessorUrl": processor.url(),
+            "bufferDuration": 2, "srsRtmpUrl": null, "sourceHeaders": {"X-Key": "hunter2"},
+        }))
+        .await;
+    heard(&mut listener, "the stream runs", |event| {
+        (event["type"] == "stream" && event["stream"]["state"] == "running").then_some(())
+    })
+    .await;
+    let mut states = Vec::new();
+    heard(&mut listener, "a batch goes all the way", |event| {
+        if event["type"] == "batch" && event["batch"]["batch"] == 1 {
+            assert_eq!(event["streamId"], "news");
+            let state = event["batch"]["state"].as_str().unwrap().to_owned();
+            if states.last() != Some(&state) {
+                states.push(state);
+            }
+        }
+        states.iter().any(|state| state == "published").then_some(())
+    })
+    .await;
+    assert_eq!(states, ["collected", "demuxed", "publishing", "published"]);
+
+    let log_size = "overdub_storage_bytes{kind=\"log\",stream=\"news\"}";
+    wait::until("the size of its own log is counted", LIMIT, async || {
+        let metrics = overdub.send("GET", "/metrics", b"").await.text();
+        let line = metrics.lines().find_map(|line| line.strip_prefix(log_size)).map(str::to_owned);
+        line.filter(|bytes| bytes.trim().parse::<u64>().unwrap() > 0)
+    })
+    .await;
+
+    // A change by the API is told, logged, and shows no secret.
+    let change = json!({"sourceHeaders": {"x-key": "hunter3"}, "fallback": "silence"});
+    let answer = overdub.send("PATCH", "/api/streams/news", change.to_string().as_bytes()).await;
+    assert_eq!(
+        (answer.status, answer.json()["restarted"].as_bool()),
+        (200, Some(false)),
+        "{}",
+        answer.text()
+    );
+    assert_eq!(answer.json()["changed"]["sourceHeaders"], json!([{"X-Key": "***"}, {"x-key": "***"}]));
+    let line = heard(&mut listener, "the change is logged", |event| {
+        let is_it = event["type"] == "log" && event["fields"]["field"] == "sourceHeaders";
+        is_it.then(|| event.clone())
+    })
+    .await;
+    assert_eq!((line["level"].as_str(), line["streamId"].as_str()), (Some("info"), Some("news")), "{line}");
+    wait::until("the source is asked with the new header", LIMIT, async || {
+        source.heads().iter().any(|head| head.contains("hunter3")).then_some(())
+    })
+    .await;
+
+    std::fs::write(&config, "[stream]\ndelay = 6\n").unwrap();
+    overdub.process.signal("HUP").await;
+    let line = heard(&mut listener, "the new configuration is said", |event| {
+        (event["type"] == "log" && event["fields"]["key"] == "stream.delay").then(|| event.clone())
+    })
+    .await;
+    assert_eq!((&line["fields"]["was"], &line["fields"]["is"]), (&json!("4.0"), &json!("6.0")), "{line}");
+    std::fs::write(&config, "[stream]\ndelay = 0\n").unwrap();
+    overdub.process.signal("HUP").await;
+    let line = heard(&mut listener, "a wrong configuration is refused", |event| {
+        (event["type"] == "log" && event["level"] == "error").then(|| event.clone())
+    })
+    .await;
+    assert!(line["message"].as_str().unwrap().contains("nothing has changed"), "{line}");
+    let later = json!({"streamId": "later", "sourceUrl": source.url(), "autostart": false});
+    overdub.create(&later).await;
+    assert_eq!(overdub.stream("later").await["settings"]["delay"], 6.0, "new streams have the new default");
+
+    // What is deleted is told, and nothing of it is left to be seen.
+    assert!(overdub.get("/api/streams/news/batches").await["batches"][0].is_object());
+    let deleted = overdub.send("DELETE", "/api/streams/news?purge=true", b"").await;
+    assert_eq!(deleted.status, 200, "{}", deleted.text());
+    heard(&mut listener, "the deletion is told", |event| {
+        (event["type"] == "deleted" && event["streamId"] == "news").then_some(())
+    })
+    .await;
+    assert_eq!(overdub.send("GET", "/api/streams/news/batches", b"").await.status, 404);
+    let metrics = overdub.send("GET", "/metrics", b"").await.text();
+    assert!(metrics.contains("stream=\"later\""), "{metrics}");
+    let left: Vec<&str> = metrics.lines().filter(|line| line.contains("\"news\"")).collect();
+    assert!(left.is_empty(), "{left:#?}");
+    assert!(overdub.files_ending_in(&[".ts", ".fmp4", ".log"]).is_empty(), "its files are gone");
+
+    overdub.process.signal("TERM").await;
+    heard(&mut listener, "the end is told", |event| (event["type"] == "closing").then_some(())).await;
+    assert!(overdub.process.ended(LIMIT).await.success());
+    let log = overdub.process.log();
+    assert!(!log.contains("hunter"), "a secret is in the log");
+}

@@ -1,5 +1,6 @@
 //! Where a stream's files lie, and how they are written: under a temporary name, then renamed.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,13 @@ pub(crate) fn read_range(mut file: &File, offset: u64, len: u64) -> io::Result<B
     file.seek(SeekFrom::Start(offset))?;
     let read = file.take(len).read_to_end(&mut bytes)?;
     if read as u64 == len { Ok(bytes.into()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// Numbers of the batches and segments whose files are wanted.
+#[derive(Debug, Default)]
+pub(crate) struct KnownFiles {
+    pub batches: BTreeSet<u64>,
+    pub segments: BTreeSet<u64>,
 }
 
 /// The folders of one stream below the storage path (design, section 7).
@@ -95,6 +103,31 @@ impl StreamFiles {
             }
         }
         Ok(())
+    }
+
+    /// Removes batches and segments that are not known: those of a run whose state was lost, or that ended before
+    /// they were a batch's. Returns how many.
+    pub(crate) fn remove_unknown(&self, known: &KnownFiles) -> io::Result<u64> {
+        let number = |entry: &std::fs::DirEntry, prefix: &str| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let digits: String =
+                name.strip_prefix(prefix)?.chars().take_while(char::is_ascii_digit).collect();
+            digits.parse::<u64>().ok()
+        };
+        let mut removed = 0;
+        for folder in entries(&self.fragments)? {
+            if number(&folder, "batch-").is_some_and(|number| !known.batches.contains(&number)) {
+                std::fs::remove_dir_all(folder.path())?;
+                removed += 1;
+            }
+        }
+        for file in entries(&self.originals)? {
+            if number(&file, "segment-").is_some_and(|number| !known.segments.contains(&number)) {
+                std::fs::remove_file(file.path())?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
     }
 
     /// Init section of an epoch's video; it outlives the batches.
@@ -222,6 +255,32 @@ mod tests {
         files.prepare().unwrap();
         assert_eq!(folder_size(&files.batch(0)).unwrap(), 1);
         assert_eq!(folder_size(&files.batch(1)).unwrap(), 0);
+    }
+
+    #[test]
+    fn only_what_is_known_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let files = StreamFiles::new(root.path(), &StreamId::new("a").unwrap());
+        for batch in [1, 2, 12] {
+            std::fs::create_dir_all(files.batch(batch)).unwrap();
+            std::fs::write(files.batch(batch).join("video.fmp4"), [0]).unwrap();
+        }
+        std::fs::create_dir_all(files.originals()).unwrap();
+        std::fs::create_dir_all(files.fragments().join("init")).unwrap();
+        for name in ["segment-1.ts", "segment-2.ts", "segment-2.audio-7.ts", "segment-21.m4s", "other"] {
+            std::fs::write(files.originals().join(name), [0]).unwrap();
+        }
+        let known = KnownFiles { batches: [2].into(), segments: [2].into() };
+        assert_eq!(files.remove_unknown(&known).unwrap(), 4);
+        let left = |folder: &Path| {
+            let entries = entries(folder).unwrap().into_iter();
+            let mut names: Vec<_> =
+                entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(left(files.fragments()), ["batch-2", "init"]);
+        assert_eq!(left(files.originals()), ["other", "segment-2.audio-7.ts", "segment-2.ts"]);
     }
 
     #[test]

@@ -206,7 +206,7 @@ impl Ledger {
                 };
                 self.batch_aired(batch, &output, &totals, now, &mut actions);
             }
-            Event::ChildReplaced(child) => self.child_replaced(&child),
+            Event::ChildReplaced(child) => self.child_replaced(&child, now, &mut actions),
             Event::BatchCleaned { batch } => self.batch_cleaned(batch, now),
             Event::RunEnded => {
                 self.run_ended(now, &mut actions);
@@ -237,8 +237,9 @@ impl Ledger {
     pub fn next_deadline(&self) -> Option<UnixMicros> {
         let due =
             self.batches.values().filter(|batch| !batch.is_settled()).filter_map(|batch| self.due(batch));
-        let open = self.open_batch_due().map(|(due, _)| due).filter(|due| *due > self.now);
-        due.chain(self.postponed.iter().map(|(at, _)| *at)).chain(open).min()
+        let open = self.open_batch_due().map(|(due, _)| due);
+        // What was due by now has been done, or waits for something else than time.
+        due.chain(self.postponed.iter().map(|(at, _)| *at)).chain(open).filter(|due| *due > self.now).min()
     }
 
     /// By when the batch's processors must have answered.

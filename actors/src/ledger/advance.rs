@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::event::{Action, Fill, Note};
 use super::records::{BatchRecord, FallbackReason, RenditionState};
-use super::{Ledger, Postponed};
+use super::{Ledger, MAX_TRIES, Postponed};
 use crate::clock::UnixMicros;
 use crate::messages::StoredSegment;
 use crate::settings::Fallback;
@@ -117,7 +117,10 @@ impl Ledger {
         match state {
             Some(RenditionState::Processed) => self.remux(number, rendition, Fill::Processed, actions),
             Some(RenditionState::Fallback) => {
-                let fill = match self.plan.renditions.get(rendition).map(|plan| plan.fallback) {
+                let fallback = self.plan.renditions.get(rendition).map(|plan| plan.fallback);
+                let fill = match fallback {
+                    // The picture goes on alone where its own sound, or silence, cannot be written.
+                    _ if self.cannot_fill(number, rendition) => Fill::Nothing,
                     Some(Fallback::Silence) => Fill::Silence,
                     Some(Fallback::Drop) => Fill::Nothing,
                     Some(Fallback::Original) | None => Fill::Original,
@@ -126,6 +129,11 @@ impl Ledger {
             }
             _ => {}
         }
+    }
+
+    fn cannot_fill(&self, number: u64, rendition: usize) -> bool {
+        let record = self.batches.get(&number).and_then(|batch| batch.renditions.get(rendition));
+        record.is_some_and(|record| record.remux_failures > MAX_TRIES)
     }
 
     fn send(&mut self, number: u64, rendition: usize, now: UnixMicros, actions: &mut Vec<Action>) {
@@ -226,13 +234,19 @@ impl Ledger {
     #[must_use]
     pub fn cleanable(&self, keep: u64) -> Vec<u64> {
         let keep = usize::try_from(keep).unwrap_or(usize::MAX);
-        let published: Vec<&BatchRecord> =
-            self.batches.values().filter(|batch| batch.published_at.is_some()).collect();
+        // What was skipped after it had been numbered is listed as well.
+        let has_aired = |batch: &BatchRecord| {
+            batch.published_at.is_some()
+                || batch.skipped.is_some()
+                    && batch.hls_segments > 0
+                    && batch.air_end().is_some_and(|end| end <= self.now)
+        };
+        let published: Vec<&BatchRecord> = self.batches.values().filter(|batch| has_aired(batch)).collect();
         // What was published after a batch, by its own length: the timeline between them may have holes.
         let (mut total_90k, mut published_after_90k) = (0_i64, BTreeMap::new());
         for batch in self.batches.values().rev() {
             published_after_90k.insert(batch.number, total_90k);
-            if let Some(media) = batch.media.as_ref().filter(|_| batch.published_at.is_some()) {
+            if let Some(media) = batch.media.as_ref().filter(|_| has_aired(batch)) {
                 total_90k = total_90k.saturating_add(media.end_90k - media.start_90k);
             }
         }

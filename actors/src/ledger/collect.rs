@@ -129,7 +129,7 @@ impl Ledger {
         }
     }
 
-    fn close_batch(&mut self, now: UnixMicros, actions: &mut Vec<Action>) {
+    pub(super) fn close_batch(&mut self, now: UnixMicros, actions: &mut Vec<Action>) {
         let renditions: Vec<_> =
             self.plan.renditions.iter().map(|plan| RenditionRecord::new(plan.name.clone())).collect();
         let header = self.header_mut();

@@ -248,7 +248,8 @@ impl Ledger {
             RenditionState::Processed => {
                 self.fall_back(number, rendition, FallbackReason::FitFailed { detail }, now, actions);
             }
-            RenditionState::Fallback | RenditionState::Waiting if record.remux_failures > MAX_TRIES => {
+            // The slot was to be left empty in the end, and could not even be that.
+            RenditionState::Fallback | RenditionState::Waiting if record.remux_failures > 2 * MAX_TRIES => {
                 self.skip(number, SkipReason::Unreadable { detail }, actions);
             }
             _ => {}
@@ -282,12 +283,17 @@ impl Ledger {
         totals.last_lateness_us = aired.last_lateness_us;
     }
 
-    pub(super) fn child_replaced(&mut self, child: &ChildId) {
+    pub(super) fn child_replaced(&mut self, child: &ChildId, now: UnixMicros, actions: &mut Vec<Action>) {
         let rendition_index =
             |name: &Arc<str>, plan: &super::LedgerPlan| plan.renditions.iter().position(|r| r.name == *name);
         match child {
             ChildId::Fetcher => {}
-            ChildId::Demuxer => self.issued.demux = None,
+            ChildId::Demuxer => {
+                // What a demuxer hangs on, or dies of, is likely to do the same to the next one.
+                if let Some(batch) = self.issued.demux {
+                    self.demux_failed(batch, "the demuxer had to be replaced".to_owned(), actions);
+                }
+            }
             ChildId::ProcessorLink(name) => {
                 if let Some(index) = rendition_index(name, &self.plan) {
                     self.issued.sends.retain(|(_, rendition)| *rendition != index);
@@ -296,7 +302,16 @@ impl Ledger {
             }
             ChildId::Remuxer(name) => {
                 if let Some(index) = rendition_index(name, &self.plan) {
-                    self.issued.remuxes.retain(|(_, rendition)| *rendition != index);
+                    let owed: Vec<u64> = self
+                        .issued
+                        .remuxes
+                        .iter()
+                        .filter(|(_, r)| *r == index)
+                        .map(|(batch, _)| *batch)
+                        .collect();
+                    for batch in owed {
+                        self.remuxer_died(batch, index, now, actions);
+                    }
                 }
             }
             ChildId::Publisher(name) => {
@@ -306,6 +321,19 @@ impl Ledger {
                 // The one that replaces it has to be told to end as well.
                 self.issued.end = false;
             }
+        }
+    }
+
+    /// A remuxer was replaced while it had the batch: its successor gets it again, but not for ever.
+    fn remuxer_died(&mut self, number: u64, rendition: usize, now: UnixMicros, actions: &mut Vec<Action>) {
+        self.issued.remuxes.remove(&(number, rendition));
+        let record = self.batch_mut(number).and_then(|batch| batch.renditions.get_mut(rendition));
+        let Some(record) = record else { return };
+        if record.remux_failures + 1 >= MAX_TRIES {
+            let detail = "the remuxer had to be replaced".to_owned();
+            self.remux_failed(number, rendition, detail, now, actions);
+        } else {
+            record.remux_failures += 1;
         }
     }
 
@@ -336,6 +364,10 @@ impl Ledger {
 
     /// The user's stop: what has not aired by `now` never will. The next run gets a clock of its own.
     pub(super) fn run_ended(&mut self, now: UnixMicros, actions: &mut Vec<Action>) {
+        // Segments that are no batch's would stay on the disk for ever.
+        if !self.header.open_segments.is_empty() {
+            self.close_batch(now, actions);
+        }
         let open: Vec<u64> = self.batches.values().filter(|b| !b.is_settled()).map(|b| b.number).collect();
         // Media sequence and discontinuity sequence number that follow what was listed; once a batch was not
         // listed to its end, nothing after it was.
@@ -368,7 +400,6 @@ impl Ledger {
             header.hls_sequence = sequence;
             header.hls_discontinuities = discontinuities;
         }
-        header.open_segments.clear();
         header.open_discontinuity = true;
         header.open_gap_us = 0;
         header.last_segment_end = None;

@@ -1,5 +1,6 @@
 //! The ledger's rules, one by one.
 
+mod ends;
 mod gaps;
 mod numbers;
 

@@ -80,7 +80,7 @@ pub(super) struct Vitals {
     /// When this incarnation began.
     pub spawned_at: Option<UnixMicros>,
     /// Replacements since it last worked.
-    attempts: u32,
+    pub attempts: u32,
 }
 
 impl Drop for Children {

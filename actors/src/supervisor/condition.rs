@@ -13,6 +13,9 @@ use crate::settings::StreamSettings;
 /// A segment may be lost; so many in a row are a source that does not deliver.
 const LOST_IN_A_ROW: u32 = 3;
 
+/// A stage that owes an answer for so long is told of, long before it is replaced.
+const STUCK_US: i64 = 15_000_000;
+
 /// What is known of the world outside.
 #[derive(Debug)]
 pub(super) struct Condition {
@@ -85,7 +88,7 @@ impl Condition {
         lost.or_else(|| self.unreadable.as_ref().map(|why| format!("its media cannot be read: {why}")))
     }
 
-    fn degradation(&self) -> Option<String> {
+    fn degradation(&self, stuck: Option<String>) -> Option<String> {
         let outputs = self.outputs.iter().filter_map(|(name, output)| {
             output.fault.as_ref().map(|fault| format!("output {name} is down: {fault}"))
         });
@@ -94,7 +97,8 @@ impl Condition {
         });
         let fallbacks = self.fallbacks.iter().map(|(name, why)| format!("{name} is on fallback: {why}"));
         let audio = self.audio_fault.iter().map(|fault| format!("source: {fault}"));
-        let reasons: Vec<String> = audio.chain(outputs).chain(links).chain(fallbacks).collect();
+        let reasons: Vec<String> =
+            stuck.into_iter().chain(audio).chain(outputs).chain(links).chain(fallbacks).collect();
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 }
@@ -119,6 +123,23 @@ impl StreamSupervisor {
         }
     }
 
+    /// Which stage works at nothing, and so keeps every later batch waiting.
+    fn stuck(&self) -> Option<String> {
+        let now = clock::now();
+        self.children.vitals.iter().find_map(|(child, vitals)| {
+            if !matches!(child, ChildId::Demuxer | ChildId::Remuxer(_)) {
+                return None;
+            }
+            let name = child.name();
+            if vitals.attempts > 1 {
+                let fault = vitals.last_fault.as_ref().map_or("it ended", |fault| fault.message.as_str());
+                return Some(format!("{name} is replaced again and again: {fault}"));
+            }
+            let owes = vitals.owing_since.is_some_and(|since| now.micros_since(since) > STUCK_US);
+            owes.then(|| format!("{name} makes no progress, as if the disk hung"))
+        })
+    }
+
     fn judged(&self) -> (StreamState, Option<String>) {
         match &self.lifecycle {
             Lifecycle::Stopped => (StreamState::Stopped, Some("stopped on request".to_owned())),
@@ -132,7 +153,7 @@ impl StreamSupervisor {
             Lifecycle::Running => match (&self.condition.source_fault, self.condition.source_seen) {
                 (Some(fault), _) => (StreamState::Waiting, Some(format!("source: {fault}"))),
                 (None, false) => (StreamState::Starting, Some("the source is being reached".to_owned())),
-                (None, true) => match (self.condition.no_media(), self.condition.degradation()) {
+                (None, true) => match (self.condition.no_media(), self.condition.degradation(self.stuck())) {
                     (Some(reason), _) => (StreamState::Waiting, Some(format!("source: {reason}"))),
                     (None, Some(reason)) => (StreamState::Degraded, Some(reason)),
                     (None, None) => (StreamState::Running, None),

@@ -11,6 +11,7 @@ use super::condition::{Condition, dated};
 use super::watch::WATCH_INTERVAL;
 use super::{Drain, Lifecycle, StreamSupervisor, ledger_plan};
 use crate::clock;
+use crate::files::KnownFiles;
 use crate::ledger::{Event, Ledger};
 use crate::messages::ChildId;
 use crate::requests::RequestError;
@@ -49,8 +50,18 @@ impl StreamSupervisor {
         self.lifecycle = Lifecycle::Running;
         self.condition = Condition::new(self.settings());
         self.begin_to_count();
-        let files = self.files.clone();
-        let prepared = tokio::task::spawn_blocking(move || files.prepare());
+        let (files, known) = (self.files.clone(), self.known_files());
+        let stream = self.id().to_owned();
+        let prepared = tokio::task::spawn_blocking(move || {
+            files.prepare()?;
+            if let Some(known) = known {
+                let removed = files.remove_unknown(&known)?;
+                if removed > 0 {
+                    tracing::info!(stream, removed, "files that belong to no batch have been removed");
+                }
+            }
+            Ok::<_, std::io::Error>(())
+        });
         ctx.wait(prepared.into_actor(self).map(|prepared, this, ctx| {
             let problem = match prepared {
                 Ok(Ok(())) => return this.begin_work(ctx),
@@ -60,6 +71,19 @@ impl StreamSupervisor {
             this.fail(problem, ctx);
         }));
         self.refresh_condition();
+    }
+
+    /// What of the stream's files its ledger knows; none where all are to be kept.
+    fn known_files(&self) -> Option<KnownFiles> {
+        self.ledger.plan().keep_batches?;
+        let batches = self.ledger.batches().values().filter(|batch| batch.cleaned_at.is_none());
+        let mut known = KnownFiles::default();
+        for batch in batches {
+            known.batches.insert(batch.number);
+            known.segments.extend(batch.segments.iter().map(|segment| segment.number));
+        }
+        known.segments.extend(self.ledger.header().open_segments.iter().map(|segment| segment.number));
+        Some(known)
     }
 
     fn begin_work(&mut self, ctx: &mut Context<Self>) {

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::StreamSupervisor;
 use crate::files::folder_size;
-use crate::ledger::Event;
+use crate::ledger::{BatchRecord, Event};
 use crate::messages::StoredSegment;
 use crate::requests::{BatchView, StreamView};
 
@@ -72,6 +72,17 @@ impl Handler<CleanNow> for StreamSupervisor {
 }
 
 impl StreamSupervisor {
+    /// Init sections of the batch's epoch, if no other batch on disk is of it.
+    fn unused_init(&self, batch: u64) -> Vec<PathBuf> {
+        let epoch_of = |record: &BatchRecord| record.media.as_ref().map(|media| media.epoch);
+        let batches = self.ledger.batches();
+        let Some(epoch) = batches.get(&batch).and_then(epoch_of) else { return Vec::new() };
+        if batches.values().any(|other| other.number != batch && epoch_of(other) == Some(epoch)) {
+            return Vec::new();
+        }
+        vec![self.files.video_init(epoch), self.files.audio_init(epoch)]
+    }
+
     /// Removes a batch's folder and its segments.
     pub(super) fn clean(
         &mut self,
@@ -84,7 +95,9 @@ impl StreamSupervisor {
             return;
         }
         let folder = self.files.batch(batch);
-        let removal = tokio::task::spawn_blocking(move || remove(&folder, &segments));
+        let mut files = segments;
+        files.extend(self.unused_init(batch));
+        let removal = tokio::task::spawn_blocking(move || remove(&folder, &files));
         ctx.spawn(removal.into_actor(self).map(move |outcome, this, ctx| {
             this.cleaning.remove(&batch);
             match outcome {

@@ -66,6 +66,7 @@ impl StreamSupervisor {
             self.child_failed(&child, generation, StageFault::Hung(seconds), ctx);
         }
         self.probe(now, ctx);
+        self.refresh_condition();
     }
 
     /// Since when a child that runs is behind with what it has to do.

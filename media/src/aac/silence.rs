@@ -12,15 +12,15 @@ enum Element {
     LowFrequency,
 }
 
-/// An AAC LC access unit of `config` whose spectrum is empty; `None` where the configuration is not AAC LC
-/// with a numbered channel configuration.
+/// An access unit of `config` whose spectrum is empty; `None` where the configuration is not AAC Main, LC or LTP, which
+/// write one alike (ISO/IEC 14496-3 4.4.2.1), with a numbered channel configuration.
 ///
 /// (An empty spectrum leaves the overlap with the frame before it alone, so sound fades out over one window
 /// and is zero from the next frame on.)
 #[must_use]
 pub fn silent_access_unit(config: &AudioConfig) -> Option<Bytes> {
     use Element::{LowFrequency, Pair, Single};
-    if config.object_type != 2 {
+    if !matches!(config.object_type, 1 | 2 | 4) {
         return None;
     }
     // Table 1.19.
@@ -98,9 +98,11 @@ mod tests {
     use crate::aac::AacParams;
 
     #[test]
-    fn every_channel_configuration_of_aac_lc_has_a_silence() {
-        for channel_config in 1..=7 {
-            let params = AacParams { object_type: 2, rate_index: 3, channel_config };
+    fn every_channel_configuration_of_main_lc_and_ltp_has_a_silence() {
+        for (object_type, channel_config) in
+            (1..=7).flat_map(|channels| [1, 2, 4].map(|kind| (kind, channels)))
+        {
+            let params = AacParams { object_type, rate_index: 3, channel_config };
             let unit = silent_access_unit(&params.config().unwrap()).unwrap();
             assert!(unit.len() < 40, "{}", unit.len());
         }
@@ -108,7 +110,7 @@ mod tests {
 
     #[test]
     fn other_object_types_have_none() {
-        let params = AacParams { object_type: 1, rate_index: 3, channel_config: 2 };
-        assert_eq!(silent_access_unit(&params.config().unwrap()), None);
+        let config = AacParams { object_type: 2, rate_index: 3, channel_config: 2 }.config().unwrap();
+        assert_eq!(silent_access_unit(&AudioConfig { object_type: 3, ..config }), None);
     }
 }

@@ -61,7 +61,7 @@ fn a_batch_that_cannot_be_fitted_at_all_leaves_no_hole_in_the_playlist() {
     driver.processed(0);
     let failed =
         || Event::RemuxFailed { batch: 0, rendition: 0, detail: "no space".to_owned(), no_space: false };
-    let actions: Vec<Action> = (0..5).flat_map(|_| driver.apply(failed())).collect();
+    let actions: Vec<Action> = (0..8).flat_map(|_| driver.apply(failed())).collect();
     assert_eq!(driver.batch(0).state_name(), "skipped");
     assert_eq!(published(&actions), [(0, 1)], "HLS lists it, RTMP does not wait for it");
     driver.aired(0, "hls");

@@ -75,9 +75,8 @@ impl Service {
         std::fs::create_dir_all(storage)
             .with_context(|| format!("storage.path {} cannot be made", storage.display()))?;
         let state = storage.join(STATE);
-        let (store, warnings) = Store::open(&state).with_context(|| {
-            format!("state in {} cannot be opened; is another overdub running there?", state.display())
-        })?;
+        let (store, warnings) =
+            Store::open(&state).with_context(|| format!("state in {} cannot be opened", state.display()))?;
         for warning in warnings {
             tracing::error!("{warning}");
         }

@@ -60,8 +60,14 @@ impl Handler<DemuxBatch> for Demuxer {
                     carry: demuxed.carry,
                     leniencies: demuxed.leniencies,
                 },
-                Ok(Err(error)) => DemuxerEvent::DemuxFailed { batch, reason: error.to_string() },
-                Err(error) => DemuxerEvent::DemuxFailed { batch, reason: format!("demuxing ended: {error}") },
+                Ok(Err(error)) => {
+                    let no_space = error.is_for_want_of_space();
+                    DemuxerEvent::DemuxFailed { batch, reason: error.to_string(), no_space }
+                }
+                Err(error) => {
+                    let reason = format!("demuxing ended: {error}");
+                    DemuxerEvent::DemuxFailed { batch, reason, no_space: false }
+                }
             };
             this.reporter.tell(event);
         }));

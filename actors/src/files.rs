@@ -19,6 +19,11 @@ static WRITERS: AtomicU64 = AtomicU64::new(0);
 /// Slices of one vectored write; Linux takes 1024 at most.
 const SLICES: usize = 512;
 
+/// Whether a file could not be written because the disk, or what its user may have of it, is full.
+pub(crate) fn is_for_want_of_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Reads `len` bytes at `offset`, into memory that is not zeroed first; fewer are an error.
 pub(crate) fn read_range(mut file: &File, offset: u64, len: u64) -> io::Result<Bytes> {
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
@@ -255,6 +260,16 @@ mod tests {
         files.prepare().unwrap();
         assert_eq!(folder_size(&files.batch(0)).unwrap(), 1);
         assert_eq!(folder_size(&files.batch(1)).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_full_disk_and_a_users_quota_are_want_of_space() {
+        let full =
+            std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap().write(&[0]).unwrap_err();
+        assert!(is_for_want_of_space(&full));
+        // EDQUOT, EIO.
+        assert!(is_for_want_of_space(&io::Error::from_raw_os_error(122)));
+        assert!(!is_for_want_of_space(&io::Error::from_raw_os_error(5)));
     }
 
     #[test]

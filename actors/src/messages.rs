@@ -325,6 +325,8 @@ pub enum DemuxerEvent {
         batch: u64,
         /// Which segment, which byte, what.
         reason: String,
+        /// Whether it was for want of room on the disk.
+        no_space: bool,
     },
 }
 
@@ -546,6 +548,8 @@ pub enum RemuxerEvent {
         batch: u64,
         /// What went wrong.
         reason: String,
+        /// Whether it was for want of room on the disk.
+        no_space: bool,
     },
 }
 

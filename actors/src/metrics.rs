@@ -72,7 +72,7 @@ families! {
     stray_replies: IntCounterVec = "overdub_stray_replies_total" ["stream", "rendition", "kind"]
         "Replies that were not used: late, unmatched or duplicate.";
     skipped_batches: IntCounterVec = "overdub_skipped_batches_total" ["stream", "reason"]
-        "Batches that did not go on air.";
+        "Batches that were given up: unreadable, not to be written, or of a stream that was stopped.";
     held_batches: IntGaugeVec = "overdub_held_batches" ["stream", "state"]
         "Batches on disk, by state.";
     slots: IntGaugeVec = "overdub_slots" ["stream", "rendition", "state"]

@@ -64,6 +64,20 @@ pub struct Remuxer {
     copying: Arc<Semaphore>,
 }
 
+/// Why a slot could not be filled.
+#[derive(Debug)]
+struct Failure {
+    reason: String,
+    /// Whether it was for want of room on the disk.
+    no_space: bool,
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self { reason, no_space: false }
+    }
+}
+
 /// A filled slot.
 #[derive(Debug, Default)]
 struct Remuxed {
@@ -106,7 +120,9 @@ impl Handler<RemuxBatch> for Remuxer {
                     output: remuxed.output,
                     fit: remuxed.fit,
                 },
-                Err(reason) => RemuxerEvent::RemuxFailed { batch: command.batch, reason },
+                Err(Failure { reason, no_space }) => {
+                    RemuxerEvent::RemuxFailed { batch: command.batch, reason, no_space }
+                }
             });
         }));
     }
@@ -117,20 +133,21 @@ async fn in_turn(
     files: StreamFiles,
     rendition: Arc<str>,
     command: RemuxBatch,
-) -> Result<Remuxed, String> {
+) -> Result<Remuxed, Failure> {
     let limit = if command.fill == Fill::Processed { time_left(command.ready_by) } else { TIME_LIMIT };
     let turn = tokio::time::timeout(limit, turns.acquire());
     let _turn = turn.await.map_err(|_| "other batches took until the slot airs".to_owned())?;
     remux(files, rendition, command).await
 }
 
-async fn remux(files: StreamFiles, rendition: Arc<str>, command: RemuxBatch) -> Result<Remuxed, String> {
+async fn remux(files: StreamFiles, rendition: Arc<str>, command: RemuxBatch) -> Result<Remuxed, Failure> {
     let folder = files.batch(command.batch);
     let audio = command.media.audio.clone().filter(|_| command.fill != Fill::Nothing);
     let mut filled = None;
     if let Some(audio) = audio {
         let path = folder.join("audio.fmp4");
-        let (samples, audio) = blocking(move || Ok((fit::read_slot(&path, &audio)?, audio))).await?;
+        let (samples, audio) =
+            blocking(move || Ok::<_, String>((fit::read_slot(&path, &audio)?, audio))).await?;
         let mut processed = None;
         if command.fill == Fill::Processed {
             let path = folder.join(rendition_file("processed_audio", &rendition));
@@ -204,12 +221,12 @@ async fn process(
     Ok(Replacement { units, converted: false, border_units })
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, String> + Send + 'static,
-) -> Result<T, String> {
+async fn blocking<T: Send + 'static, E: From<String> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
-        Err(error) => Err(format!("work on the blocking pool ended: {error}")),
+        Err(error) => Err(format!("work on the blocking pool ended: {error}").into()),
     }
 }
 

@@ -10,6 +10,8 @@ use std::sync::{PoisonError, RwLock};
 /// Room that is left to batches in flight and the state: this much, or an eighth of a small disk.
 const RESERVE_BYTES: u64 = 128 << 20;
 const RESERVE_PART: u64 = 8;
+/// Files that are left to them.
+const RESERVE_FILES: u64 = 200;
 
 /// Whether new segments may be stored.
 #[derive(Debug, Default)]
@@ -29,6 +31,25 @@ pub struct Disk {
     pub size: u64,
     /// What is left to batches in flight and the state.
     pub reserve: u64,
+    /// Files that can still be made; none where the file system has no such limit.
+    pub free_files: Option<u64>,
+}
+
+impl Disk {
+    /// Why nothing new may be stored, if it may not.
+    fn shortage(&self) -> Option<String> {
+        if self.free < self.reserve {
+            return Some(format!(
+                "disk full: {} MiB are free and {} MiB are kept for what is in flight; free some space",
+                self.free >> 20,
+                self.reserve >> 20
+            ));
+        }
+        let free_files = self.free_files.filter(|free| *free < RESERVE_FILES)?;
+        Some(format!(
+            "disk full: it takes {free_files} more files and {RESERVE_FILES} are kept for what is in flight; remove some"
+        ))
+    }
 }
 
 impl Space {
@@ -54,7 +75,7 @@ impl Space {
     /// Whether the disk itself has no room; one system call.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
-        self.disk().is_ok_and(|disk| disk.free < disk.reserve)
+        self.disk().is_ok_and(|disk| disk.shortage().is_some())
     }
 
     /// Bytes that all streams together may take; 0 for no quota.
@@ -68,17 +89,13 @@ impl Space {
         let disk = rustix::fs::statvfs(&self.folder)?;
         let size = disk.f_blocks.saturating_mul(disk.f_frsize);
         let reserve = RESERVE_BYTES.min(size / RESERVE_PART);
-        Ok(Disk { free: disk.f_bavail.saturating_mul(disk.f_frsize), size, reserve })
+        let free_files = (disk.f_files > 0).then_some(disk.f_favail);
+        Ok(Disk { free: disk.f_bavail.saturating_mul(disk.f_frsize), size, reserve, free_files })
     }
 
     fn shortage(&self) -> io::Result<Option<String>> {
-        let Disk { free, reserve, .. } = self.disk()?;
-        if free < reserve {
-            return Ok(Some(format!(
-                "disk full: {} MiB are free and {} MiB are kept for what is in flight; free some space",
-                free >> 20,
-                reserve >> 20
-            )));
+        if let Some(shortage) = self.disk()?.shortage() {
+            return Ok(Some(shortage));
         }
         if self.quota_bytes == 0 {
             return Ok(None);
@@ -118,6 +135,15 @@ fn bytes_below(folder: &Path) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_without_room_for_bytes_or_for_files_refuses() {
+        let roomy = Disk { free: 1000, size: 8000, reserve: 1000, free_files: Some(RESERVE_FILES) };
+        assert_eq!(roomy.shortage(), None);
+        assert_eq!(Disk { free_files: None, ..roomy }.shortage(), None);
+        assert!(Disk { free: 999, ..roomy }.shortage().unwrap().contains("free some space"));
+        assert!(Disk { free_files: Some(199), ..roomy }.shortage().unwrap().contains("199 more files"));
+    }
 
     #[test]
     fn a_quota_refuses_what_is_new_until_something_is_gone() {

@@ -4,6 +4,8 @@
 //! that a person can read what a machine left behind. A transition is one sled batch.
 
 mod figures;
+mod mirror;
+mod recover;
 mod trees;
 mod webhooks;
 mod writer;
@@ -15,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use figures::StoreFigures;
+use mirror::Mirror;
 use trees::{Lender, Trees};
 pub use webhooks::StoredWebhook;
 use writer::{Write, Writer};
@@ -45,6 +48,11 @@ pub enum StoreError {
     /// The thread that writes could not.
     #[error("state cannot be written: {0}")]
     Writer(String),
+    /// Another process has it open.
+    #[error(
+        "state is in use: another overdub runs with this storage; end it, or give this one a storage of its own"
+    )]
+    InUse,
     /// The folder could not be made or moved.
     #[error("state folder {}: {source}", path.display())]
     Folder {
@@ -75,40 +83,16 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens or creates the database below `folder`. A damaged snapshot is set aside and the log replayed; a
-    /// database that cannot be opened at all is set aside whole and an empty one begun. Either is returned as
-    /// a warning to be said loudly.
+    /// Opens or creates the database below `folder`. What of it is damaged is set aside, as little as will do: its
+    /// settings, its snapshots, or all of it; streams that it has lost come back from their plain records. Whatever
+    /// was done is returned as warnings to be said loudly.
     pub fn open(folder: &Path) -> Result<(Self, Vec<String>), StoreError> {
         let mut warnings = Vec::new();
-        let trees = match Trees::open(folder) {
-            Ok(trees) => trees,
-            Err(error @ sled::Error::Corruption { .. }) => {
-                warnings.push(format!(
-                    "state in {} is damaged ({error}); trying without its snapshots",
-                    folder.display()
-                ));
-                let backup = set_aside_snapshots(folder)?;
-                warnings.push(format!("the snapshots were moved to {}", backup.display()));
-                match Trees::open(folder) {
-                    Ok(trees) => trees,
-                    // Anything else (no space, no permission) is no reason to put the state away.
-                    Err(error) if !matches!(error, sled::Error::Corruption { .. }) => {
-                        return Err(error.into());
-                    }
-                    Err(error) => {
-                        let quarantine = quarantine(folder)?;
-                        warnings.push(format!(
-                            "state could not be recovered ({error}); it was moved to {} and an empty state begun: all streams must be created again",
-                            quarantine.display()
-                        ));
-                        Trees::open(folder)?
-                    }
-                }
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let trees = recover::open(folder, &mut warnings)?;
+        let mirror = Mirror::beside(folder);
+        recover::lost_streams(&trees, &mirror, &mut warnings)?;
         let (trees, figures) = (Arc::new(Lender::new(folder, trees)), StoreFigures::new()?);
-        let writer = Arc::new(Writer::start(trees.clone(), figures)?);
+        let writer = Arc::new(Writer::start(trees.clone(), mirror, figures)?);
         Ok((Self { trees, writer }, warnings))
     }
 
@@ -251,38 +235,6 @@ fn encode<T: Serialize>(key: &str, value: &T) -> Result<Vec<u8>, StoreError> {
 fn decode<T: DeserializeOwned>(key: &[u8], value: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(value)
         .map_err(|source| StoreError::Record { key: String::from_utf8_lossy(key).into_owned(), source })
-}
-
-fn set_aside_snapshots(folder: &Path) -> Result<PathBuf, StoreError> {
-    let at = |path: &Path| {
-        let path = path.to_owned();
-        move |source| StoreError::Folder { path, source }
-    };
-    let backup = free_sibling(folder, "snapshots");
-    std::fs::create_dir_all(&backup).map_err(at(&backup))?;
-    for entry in std::fs::read_dir(folder).map_err(at(folder))? {
-        let entry = entry.map_err(at(folder))?;
-        if entry.file_name().to_string_lossy().starts_with("snap.") {
-            let target = backup.join(entry.file_name());
-            std::fs::rename(entry.path(), &target).map_err(at(&target))?;
-        }
-    }
-    Ok(backup)
-}
-
-fn quarantine(folder: &Path) -> Result<PathBuf, StoreError> {
-    let target = free_sibling(folder, "damaged");
-    std::fs::rename(folder, &target).map_err(|source| StoreError::Folder { path: target.clone(), source })?;
-    Ok(target)
-}
-
-/// `{folder}.{label}-{n}` with the lowest n that is free.
-fn free_sibling(folder: &Path, label: &str) -> PathBuf {
-    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    (0_u32..)
-        .map(|n| folder.with_file_name(format!("{name}.{label}-{n}")))
-        .find(|path| !path.exists())
-        .unwrap_or_else(|| folder.with_extension(label))
 }
 
 #[cfg(test)]

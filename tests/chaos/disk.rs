@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::kit::content::Content;
+use crate::kit::hls::Watch;
 use crate::kit::live::LiveSource;
 use crate::kit::overdub::Overdub;
 use crate::kit::processor::EchoProcessor;
@@ -144,7 +145,7 @@ async fn damaged_state_is_backed_up_said_loudly_and_never_a_crash_loop() {
     let mut row = Row::new(
         102,
         "state damaged: a snapshot, then all of it",
-        "backed up, said loudly, never a crash loop; with a snapshot damaged nothing is forgotten",
+        "backed up, said loudly, never a crash loop; with a snapshot damaged nothing is forgotten, else the streams are there again",
     );
     let mut scene = Scene::start().await;
     let source = LiveSource::start(16).await.unwrap();
@@ -176,25 +177,26 @@ async fn damaged_state_is_backed_up_said_loudly_and_never_a_crash_loop() {
 
     scene.overdub.process.kill().await;
     for path in state_files(&scene, |_| true) {
-        fs::write(path, b"garbage ".repeat(9000)).unwrap();
+        fs::write(path, b"garbage\xff".repeat(9000)).unwrap();
     }
     for start in 0..3 {
         scene.overdub = Overdub::start(scene.folder.path()).await.unwrap();
         assert_eq!(scene.overdub.send("GET", "/readyz", b"").await.status, 200);
-        assert_eq!(scene.overdub.get("/api/streams").await["streams"], json!([]), "start {start}");
-        // First without its snapshots, then anew; once each, however often it is started.
-        let due = ["state.damaged-0", "state.snapshots-0", "state.snapshots-1"];
+        let streams = scene.overdub.get("/api/streams").await["streams"].clone();
+        assert_eq!(streams[0]["streamId"], "s", "start {start}: {streams}");
+        // First without its settings, then without its snapshots; once each, however often it is started.
+        let due = ["state.conf-0", "state.snapshots-0", "state.snapshots-1"];
         assert_eq!(backups(&scene), due, "start {start}");
         scene.overdub.process.kill().await;
     }
     let log = scene.overdub.process.log();
     assert!(log.matches("ERROR").count() >= 2, "{log}");
     scene.overdub = Overdub::start(scene.folder.path()).await.unwrap();
-    let again = scene.stream("s", &source, json!({})).await;
+    let again = Watch::start(&scene.overdub.hls_url("s"));
     listed(&again, 2).await;
     let found = scene.continuity(&source, &again);
     let kept = backups(&scene).join("`, `");
-    row.measured(format!("all: backups `{kept}`, three starts, created again and on air"));
+    row.measured(format!("all: backups `{kept}`, three starts, the stream on air again by itself"));
     assert!(found.stall_s < STALL_S, "{found:?}");
     assert_alive(&mut scene.overdub);
     row.held();

@@ -11,7 +11,7 @@ use overdub_media::sample::{AudioConfig, VideoConfig, VideoSample};
 use super::DemuxBatch;
 use super::events::Events;
 use super::feed::{Feed, Sound};
-use crate::files::{AtomicFile, StreamFiles};
+use crate::files::{AtomicFile, StreamFiles, is_for_want_of_space};
 use crate::messages::{AudioMedia, BatchMedia, Cut, VideoMedia, micros_to_ticks};
 
 /// Track number in single-track files.
@@ -41,6 +41,12 @@ pub(super) enum DemuxError {
     File { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Mp4(#[from] Mp4Error),
+}
+
+impl DemuxError {
+    pub fn is_for_want_of_space(&self) -> bool {
+        matches!(self, Self::File { source, .. } if is_for_want_of_space(source))
+    }
 }
 
 /// Demuxes a batch: its sound is copied where it can be, else transcoded, else left out.

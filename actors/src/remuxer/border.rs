@@ -59,7 +59,7 @@ pub(super) async fn smooth(
         let mut sound = decoded.slice(0, NEAR).with_lead();
         let tail_at = sound.blocks();
         sound.append(&continued(decoded.slice(NEAR + 1, 2 * NEAR), &slot));
-        Ok((sound, tail_at))
+        Ok::<_, String>((sound, tail_at))
     })
     .await?;
     let made = sound.encode(config, BITS_PER_SECOND * u64::from(config.channels)).await?;

@@ -8,22 +8,21 @@ use overdub_media::mp4::{self, FragmentBuilder, Movie, ReadSample, TrackConfig};
 use overdub_media::sample::{AudioConfig, AudioSample};
 use overdub_media::time::rescale;
 
-use crate::files::{AtomicFile, read_range};
+use super::Failure;
+use crate::files::{AtomicFile, is_for_want_of_space, read_range};
 use crate::messages::{AudioMedia, BatchMedia, Cut, OutputFragment, VideoMedia};
 
 /// Track numbers of the output file.
 const VIDEO_TRACK: u32 = 1;
 const AUDIO_TRACK: u32 = 2;
 
-type Failure = String;
-
 fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Failure + use<> {
     let path = path.display().to_string();
-    move |error| format!("{path}: {error}")
+    move |error| Failure { reason: format!("{path}: {error}"), no_space: is_for_want_of_space(&error) }
 }
 
 fn mp4_error(error: mp4::Mp4Error) -> Failure {
-    error.to_string()
+    error.to_string().into()
 }
 
 /// Writes the slot's samples with the same cuts as the original's; returns them and the length of the init section.

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::StoreError;
 use super::figures::StoreFigures;
+use super::mirror::Mirror;
 use super::trees::{Lender, Trees};
 use crate::clock;
 use crate::settings::StreamId;
@@ -50,11 +51,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(trees: Arc<Lender>, figures: StoreFigures) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        trees: Arc<Lender>,
+        mirror: Mirror,
+        figures: StoreFigures,
+    ) -> Result<Self, StoreError> {
         let (requests, received) = channel();
         let (faults, opened) = (Faults::default(), Arc::new(AtomicU64::new(0)));
         let work = Work {
             trees,
+            mirror,
             writers: BTreeSet::new(),
             faults: faults.clone(),
             figures: figures.clone(),
@@ -132,6 +138,7 @@ impl Drop for Writer {
 
 struct Work {
     trees: Arc<Lender>,
+    mirror: Mirror,
     /// Streams that have written something.
     writers: BTreeSet<StreamId>,
     faults: Faults,
@@ -191,7 +198,21 @@ impl Work {
         if matches!(write, Write::Removal) {
             self.writers.remove(id);
         }
+        self.keep_record(id, &write);
         self.trees.with(|trees| Ok(write.apply(id, trees)?))
+    }
+
+    /// The plain record matters only where the database has lost the stream, so the stream goes on without.
+    fn keep_record(&self, id: &StreamId, write: &Write) {
+        let kept = match write {
+            Write::Ledger(_) => Ok(()),
+            Write::Stream(record) => self.mirror.put(id, record),
+            Write::Removal => self.mirror.remove(id),
+        };
+        if let Err(error) = kept {
+            let folder = self.mirror.folder().display();
+            tracing::error!(stream = %id, %error, "{folder}: the stream's plain record cannot be kept");
+        }
     }
 
     /// Closes the database after a failure. What had not been flushed is lost to every stream, so each is told at

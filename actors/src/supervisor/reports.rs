@@ -132,11 +132,12 @@ impl StreamSupervisor {
                 self.feed(Event::BatchDemuxed { batch, media, carry }, ctx);
                 self.count_demuxed(batch);
             }
-            DemuxerEvent::DemuxFailed { batch, reason } => {
+            DemuxerEvent::DemuxFailed { batch, reason, no_space } => {
                 tracing::warn!(stream = self.id(), batch, reason, "demuxing failed");
                 self.complain(&ChildId::Demuxer, format!("batch {batch}: {reason}"));
                 self.condition.unreadable = Some(reason.clone());
-                let no_space = self.tree.space.is_disk_full();
+                // What libraries report may have lost its cause on the way.
+                let no_space = no_space || self.tree.space.is_disk_full();
                 self.feed(Event::DemuxFailed { batch, detail: reason, no_space }, ctx);
             }
         }
@@ -195,10 +196,10 @@ impl StreamSupervisor {
                 self.count_filled(batch, rendition);
                 self.feed(Event::BatchRemuxed { batch, rendition, audio_cuts, output, fit }, ctx);
             }
-            RemuxerEvent::RemuxFailed { batch, reason } => {
+            RemuxerEvent::RemuxFailed { batch, reason, no_space } => {
                 tracing::warn!(stream = self.id(), batch, rendition = &**name, reason, "remuxing failed");
                 self.complain(&ChildId::Remuxer(name.clone()), format!("batch {batch}: {reason}"));
-                let no_space = self.tree.space.is_disk_full();
+                let no_space = no_space || self.tree.space.is_disk_full();
                 self.feed(Event::RemuxFailed { batch, rendition, detail: reason, no_space }, ctx);
             }
         }

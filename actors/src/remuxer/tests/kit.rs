@@ -109,7 +109,8 @@ impl Stream {
         let media = self.batches[batch].clone();
         let command = RemuxBatch { batch: batch as u64, fill, media, output_wanted: true, ready_by: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(remux(self.files.clone(), "main".into(), command))
+        let remuxed = runtime.block_on(remux(self.files.clone(), "main".into(), command));
+        remuxed.map_err(|failure| failure.reason)
     }
 
     /// The access units that go on air in a batch.

@@ -74,6 +74,35 @@ export function TextField(props: TextProps) {
   );
 }
 
+interface LinesProps extends Omit<FieldProps, "children"> {
+  value: string;
+  onValue: (value: string) => void;
+  onLeave?: () => void;
+  placeholder?: string;
+  disabled?: boolean;
+}
+
+/** One thing a line; as high as there are lines. */
+export function LinesField(props: LinesProps) {
+  return (
+    <Field {...props}>
+      {(bind) => (
+        <textarea
+          {...bind}
+          class="mono"
+          rows={props.value.split("\n").length}
+          value={props.value}
+          placeholder={props.placeholder ?? ""}
+          spellcheck={false}
+          disabled={props.disabled ?? false}
+          onInput={(event) => props.onValue(event.currentTarget.value)}
+          onBlur={() => props.onLeave?.()}
+        />
+      )}
+    </Field>
+  );
+}
+
 export interface Option {
   value: string;
   text: string;

@@ -20,12 +20,7 @@ import { tell } from "../../parts/toast";
 import { go, streamLink } from "../../route";
 import { fleet, learn, session } from "../../state";
 import { RenditionFields } from "./rendition";
-import { SOURCE_FIELDS, SourceFields } from "./source";
-
-const STARTS = [
-  { value: "live", text: "At the live edge" },
-  { value: "window", text: "With the oldest that is listed" },
-];
+import { SOURCE_FIELDS, SourceFields, STARTS } from "./source";
 
 export function Create() {
   // The defaults may come after the page; a form that is being filled in stays as it is.

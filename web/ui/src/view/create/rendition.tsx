@@ -1,7 +1,7 @@
 // The fields of one rendition: a processor, a language, a fallback, outputs.
 
 import { type RenditionForm, urlLines } from "../../model/form";
-import { Field, SelectField, TextField } from "../../parts/field";
+import { LinesField, SelectField, TextField } from "../../parts/field";
 import { Icon } from "../../parts/icon";
 
 export const FALLBACKS = [
@@ -88,25 +88,16 @@ export function RenditionFields({ index, rendition, alone, error, leave, onChang
           error={error(name("fallback"))}
         />
       </div>
-      <Field
+      <LinesField
         label="Push to RTMP"
         name={name("outputs[0].url")}
+        value={rendition.rtmpUrls}
+        onValue={set("rtmpUrls")}
+        onLeave={leave(name("outputs[0].url"))}
+        placeholder="rtmp://localhost/live/{streamId}"
         help="Optional, one address a line: rtmp://host/live/{streamId}"
         error={outputErrors.length > 0 ? outputErrors.join("; ") : error(name("outputs"))}
-      >
-        {(bind) => (
-          <textarea
-            {...bind}
-            class="mono"
-            rows={Math.max(1, outputs.length + (rendition.rtmpUrls.endsWith("\n") ? 1 : 0))}
-            value={rendition.rtmpUrls}
-            spellcheck={false}
-            placeholder="rtmp://localhost/live/{streamId}"
-            onInput={(event) => set("rtmpUrls")(event.currentTarget.value)}
-            onBlur={leave(name("outputs[0].url"))}
-          />
-        )}
-      </Field>
+      />
     </section>
   );
 }

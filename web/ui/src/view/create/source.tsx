@@ -3,9 +3,14 @@
 import { useState } from "preact/hooks";
 import type { VariantLimits } from "../../api/types";
 import type { StreamForm } from "../../model/form";
-import { Field, SelectField, TextField } from "../../parts/field";
+import { LinesField, SelectField, TextField } from "../../parts/field";
 
 export const SOURCE_FIELDS = ["variant", "audioLanguage", "sourceHeaders"];
+
+export const STARTS = [
+  { value: "live", text: "At the live edge" },
+  { value: "window", text: "With the oldest that is listed" },
+];
 
 const VARIANTS = [
   { value: "highest", text: "The highest" },
@@ -76,26 +81,17 @@ export function SourceFields({
           mono
         />
       </div>
-      <Field
+      <LinesField
         label="Headers"
         {...tag("sourceHeaders")}
         name="sourceHeaders"
+        value={form.sourceHeaders}
+        onValue={(sourceHeaders) => onChange({ sourceHeaders }, "sourceHeaders")}
+        onLeave={leave("sourceHeaders")}
         help={headersHelp}
         error={error("sourceHeaders")}
-      >
-        {(bind) => (
-          <textarea
-            {...bind}
-            class="mono"
-            rows={Math.max(1, form.sourceHeaders.split("\n").length)}
-            value={form.sourceHeaders}
-            spellcheck={false}
-            disabled={disabled}
-            onInput={(event) => onChange({ sourceHeaders: event.currentTarget.value }, "sourceHeaders")}
-            onBlur={leave("sourceHeaders")}
-          />
-        )}
-      </Field>
+        disabled={disabled}
+      />
     </div>
   );
 }

@@ -9,17 +9,13 @@ import type { Errors } from "../../model/form";
 import { errorsByField } from "../../model/form";
 import { changes, checkDraft, type Draft, draftOf, type RenditionDraft } from "../../model/settings";
 import { confirm } from "../../parts/dialog";
-import { Check, Field, SelectField, TextField } from "../../parts/field";
+import { Check, LinesField, SelectField, TextField } from "../../parts/field";
 import { tell } from "../../parts/toast";
 import { learn, mayChange } from "../../state";
 import { isActive } from "../actions";
 import { FALLBACKS } from "../create/rendition";
-import { SOURCE_FIELDS, SourceFields } from "../create/source";
+import { SOURCE_FIELDS, SourceFields, STARTS } from "../create/source";
 
-const STARTS = [
-  { value: "live", text: "At the live edge" },
-  { value: "window", text: "With the oldest that is listed" },
-];
 /** What the service says of a change while the stream runs. */
 const LIVE = "at once";
 const RESTART = "with a restart";
@@ -225,25 +221,16 @@ function RenditionSettings({ rendition, at, error, disabled, onChange }: Renditi
           disabled={disabled}
         />
       </div>
-      <Field
+      <LinesField
         label="Push to RTMP"
         tag={LIVE}
         name={`${at}.outputs`}
+        value={rendition.rtmpUrls}
+        onValue={(rtmpUrls) => onChange({ ...rendition, rtmpUrls })}
         help="One address a line; keys are not shown. Another number of them needs a restart"
         error={outputsError}
-      >
-        {(bind) => (
-          <textarea
-            {...bind}
-            class="mono"
-            rows={Math.max(1, rendition.rtmpUrls.split("\n").length)}
-            value={rendition.rtmpUrls}
-            spellcheck={false}
-            disabled={disabled}
-            onInput={(event) => onChange({ ...rendition, rtmpUrls: event.currentTarget.value })}
-          />
-        )}
-      </Field>
+        disabled={disabled}
+      />
     </section>
   );
 }

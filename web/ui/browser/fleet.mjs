@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { inBrowser, picture, until } from "./kit.mjs";
+import { inBrowser, picture, SIZES, until } from "./kit.mjs";
 
 const BATCHES = 1000;
 const LINES = 10_000;
@@ -103,6 +103,18 @@ try {
     await page.keyboard.press("Tab");
     await page.keyboard.press("Enter");
     await page.getByText("Is the URL right, is the server up").waitFor();
+
+    // On a phone every tab is seen, and what the figures say is seen whole.
+    await page.goto(`${base}/#/streams/court-wien`);
+    await page.locator(".tile-note").first().waitFor();
+    await page.setViewportSize(SIZES.phone);
+    const cut = await page
+      .locator(".tabs, .tile-note")
+      .evaluateAll((all) =>
+        all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.innerText),
+      );
+    assert.deepEqual(cut, []);
+    await page.setViewportSize(SIZES.desktop);
 
     // A thousand batches and ten thousand lines: only what is seen is in the document.
     await page.goto(`${base}/#/streams/court-wien/batches`);

@@ -24,14 +24,14 @@ export function Tiles({ stream, whole }: { stream: Stream; whole: boolean }) {
           bitrate(active && source.up ? source.bitrate : null)
         )}
       </Tile>
-      <Tile label="Buffer" note={`Batch ${source.currentBatch} is being filled`}>
+      <Tile label="Buffer" note={`Filling batch ${source.currentBatch}`}>
         <Meter
           share={source.accumulatedDuration / buffer}
           label="Buffer"
           text={`${source.accumulatedDuration.toFixed(0)} / ${buffer.toFixed(0)} s`}
         />
       </Tile>
-      <Tile label="Delay" note={`Measured end to end: ${seconds(stream.endToEnd)}`}>
+      <Tile label="Delay" note={`End to end: ${seconds(stream.endToEnd)}`}>
         {seconds(stream.delay ?? settings.delay)}
       </Tile>
       <Tile

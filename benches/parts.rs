@@ -118,6 +118,7 @@ fn ledger(criterion: &mut Criterion) {
         discontinuity: false,
         program_date_time: None,
         backlog_us: 0,
+        is_last: false,
         date_ranges: Vec::new(),
         audio: None,
     };

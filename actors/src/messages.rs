@@ -124,6 +124,9 @@ pub struct StoredSegment {
     /// Microseconds of media that the source listed after it at that moment and that were still to be fetched.
     #[serde(default)]
     pub backlog_us: i64,
+    /// Nothing comes after it: it is the last of a playlist with EXT-X-ENDLIST.
+    #[serde(default)]
+    pub is_last: bool,
     /// Values of EXT-X-DATERANGE tags that begin within it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub date_ranges: Vec<String>,

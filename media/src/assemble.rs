@@ -155,7 +155,7 @@ impl Assembler {
                 Source::new(Take::Audio, beside, None, audio.clone()),
             ],
             // Behind a hole audio begins with the pictures.
-            beside: Beside::new(carry.beside_end_90k.filter(|_| gap_90k == 0)),
+            beside: Beside::new(carry.beside_end_90k.filter(|_| gap_90k == 0), announced && gap_90k == 0),
             untimed: Untimed::new(carry.untimed.clone()),
             clock: Clock::new(carry.clock.clone()).after_gap(gap_90k),
             video: VideoTrack::new(carry.video.clone()),
@@ -195,6 +195,11 @@ impl Assembler {
     /// batch as well. Each batch takes its own part.
     pub fn expect_overlaps(&mut self) {
         self.beside.overlaps = true;
+    }
+
+    /// No batch comes after this one.
+    pub fn expect_end(&mut self) {
+        self.beside.is_last = true;
     }
 
     /// What [`crate::foreign::ForeignReader`] must know of the batch before.

@@ -73,6 +73,10 @@ impl<'a> Feed<'a> {
         if apart {
             assembler.expect_overlaps();
         }
+        let is_last = segments.last().is_some_and(|segment| segment.is_last);
+        if is_last {
+            assembler.expect_end();
+        }
         match sound {
             Sound::Copied => {}
             Sound::LeftOut => feed.leniencies.push(("audio_left_out", 1)),
@@ -82,7 +86,7 @@ impl<'a> Feed<'a> {
                 let carry = if apart { ForeignCarry::default() } else { assembler.foreign_carry() };
                 let take = if apart { Take::Audio } else { Take::All };
                 let files = audio_files(segments, apart).map(read);
-                feed.transcoded = transcode(carry, files, take)?;
+                feed.transcoded = transcode(carry, files, take, is_last)?;
             }
         }
         Ok(feed)

@@ -249,7 +249,9 @@ impl Work {
                 let audio = self.audio_of(wanted, &downloaded).await;
                 let date_ranges = self.date_ranges_in(&wanted.segment);
                 self.plan.stored();
-                let stored = stored_segment(wanted, downloaded, self.plan.backlog_us(), audio, date_ranges);
+                let mut stored =
+                    stored_segment(wanted, downloaded, self.plan.backlog_us(), audio, date_ranges);
+                stored.is_last = self.is_last(wanted);
                 self.retry = Retry::default();
                 self.pulse.tell(FetcherEvent::SegmentStored(stored));
                 for trouble in [Trouble::Storage, Trouble::Media] {
@@ -260,6 +262,13 @@ impl Work {
             Err(error) if error.is_final() => self.lose(&error.to_string()),
             Err(error) => self.retry_or_lose(&error, began, due),
         }
+    }
+
+    /// Whether the playlist says that nothing comes after the segment.
+    fn is_last(&self, wanted: &Wanted) -> bool {
+        let ended = self.listed.as_ref().filter(|listed| listed.ended);
+        let last = ended.and_then(|listed| listed.segments.last());
+        last.is_some_and(|last| last.media_sequence == wanted.segment.media_sequence)
     }
 
     /// The audio of a segment of video, where it lies in a playlist of its own.
@@ -273,6 +282,7 @@ impl Work {
             timeline: index.and_then(|index| listed.timelines().nth(index)).unwrap_or(0),
             program_date_time: wanted.segment.program_date_time,
             before_end_us: listed.segments[index.unwrap_or(0)..].iter().map(|s| s.duration_us).sum(),
+            is_last: self.is_last(wanted),
         };
         let patience = retry_budget(self.target());
         let wish = Wish { span, number: wanted.number, directory: &self.directory, patience };
@@ -385,6 +395,7 @@ fn stored_segment(
         discontinuity: wanted.discontinuity,
         program_date_time: segment.program_date_time.map(UnixMicros),
         backlog_us,
+        is_last: false,
         audio,
         date_ranges,
     }

@@ -43,6 +43,7 @@ pub(super) fn segment(number: u64, seconds: i64) -> StoredSegment {
         discontinuity: false,
         program_date_time: None,
         backlog_us: 0,
+        is_last: false,
         audio: None,
         date_ranges: Vec::new(),
     }

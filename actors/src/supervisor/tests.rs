@@ -155,6 +155,7 @@ fn leave_work_in_flight(stream: &mut StreamSupervisor, ctx: &mut Context<StreamS
         discontinuity: false,
         program_date_time: None,
         backlog_us: 0,
+        is_last: false,
         audio: None,
         date_ranges: Vec::new(),
     };

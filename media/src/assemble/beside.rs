@@ -11,11 +11,18 @@ use crate::ts::Timestamps;
 /// How far audio may go beyond the last picture's beginning: about one picture, 90 kHz ticks.
 const BEYOND_90K: i64 = 3600;
 
+/// How far audio may go ahead of the first pictures of all, which sound before no batch has: half a second.
+const LEAD_90K: i64 = 45_000;
+
 /// Sorts access units of audio into those of this batch and those of others. Times are the source's own.
 #[derive(Debug, Default)]
 pub struct Beside {
     /// Whether segments may come in two batches.
     pub overlaps: bool,
+    /// Whether no batch comes after this one, so that it takes what goes beyond its pictures as well.
+    pub is_last: bool,
+    /// Whether the source, or a run of its clock, begins with this batch.
+    is_first: bool,
     /// Where the audio so far ends.
     end_90k: Option<i64>,
     /// First and last picture of the batch.
@@ -29,10 +36,10 @@ pub struct Beside {
 }
 
 impl Beside {
-    /// Goes on where the batch before ended.
+    /// Goes on where the batch before ended, or begins the source, or a run of its clock.
     #[must_use]
-    pub fn new(end_90k: Option<i64>) -> Self {
-        Self { end_90k, near_90k: end_90k, ..Self::default() }
+    pub fn new(end_90k: Option<i64>, is_first: bool) -> Self {
+        Self { end_90k, is_first, near_90k: end_90k, ..Self::default() }
     }
 
     /// Where the audio ends, for the next batch.
@@ -68,19 +75,22 @@ impl Beside {
         let mut alone = true;
         for (time, mut unit) in units {
             let length = length_90k(&unit);
-            let floor = self.end_90k.or(self.pictures_90k.map(|(first, _)| first));
+            let lead = if self.is_first { LEAD_90K } else { 0 };
+            let floor = self.end_90k.or(self.pictures_90k.map(|(first, _)| first.saturating_sub(lead)));
             if floor.is_some_and(|floor| time < floor.saturating_sub(length / 2)) {
                 counters.add("audio_of_other_batches", 1);
                 alone = true;
                 continue;
             }
             if self.pictures_90k.is_some_and(|(_, newest)| time > newest.saturating_add(BEYOND_90K)) {
-                if last {
+                if last && !self.is_last {
                     counters.add("audio_of_other_batches", 1);
-                } else {
-                    self.held.push((time, unit));
+                    continue;
                 }
-                continue;
+                if !last {
+                    self.held.push((time, unit));
+                    continue;
+                }
             }
             if let Unit::Audio(audio) = &mut unit
                 && std::mem::take(&mut alone)
@@ -171,14 +181,14 @@ mod tests {
         for wrap in [0, (1 << 33) - 5 * UNIT_90K] {
             let at = |units: i64| (wrap + units * UNIT_90K) % (1 << 33);
             // Twelve units from 0; pictures from 3 to 7, then from 8 to 10.
-            let mut first = Beside { overlaps: true, ..Beside::new(None) };
+            let mut first = Beside { overlaps: true, ..Beside::new(None, false) };
             let pictures: Vec<Unit> = (3..8).map(|n| picture(at(n))).collect();
             let taken = first.admit(&pictures, audio(at(0), 12), true, &mut counters);
             let numbers: Vec<u8> = labels(&taken).iter().map(|(n, _)| *n).collect();
             assert_eq!(numbers, [3, 4, 5, 6, 7, 8]);
             assert!(labels(&taken)[0].1.is_some(), "the first one says its time");
 
-            let mut second = Beside { overlaps: true, ..Beside::new(first.end_90k()) };
+            let mut second = Beside { overlaps: true, ..Beside::new(first.end_90k(), false) };
             let pictures: Vec<Unit> = (8..11).map(|n| picture(at(n))).collect();
             let taken = second.admit(&pictures, audio(at(0), 12), true, &mut counters);
             let numbers: Vec<u8> = labels(&taken).iter().map(|(n, _)| *n).collect();
@@ -196,6 +206,31 @@ mod tests {
         let taken = beside.admit(&later, Vec::new(), false, &mut counters);
         let numbers: Vec<u8> = labels(&taken).iter().map(|(n, _)| *n).collect();
         assert_eq!(numbers, [3, 4, 5, 6, 7]);
+        assert_eq!(counters.get("audio_of_other_batches"), 0);
+    }
+
+    #[test]
+    fn audio_may_begin_a_little_before_the_first_pictures_of_all() {
+        let taken = |is_first: bool| {
+            let mut counters = Counters::default();
+            let mut beside = Beside { overlaps: true, is_first, ..Beside::default() };
+            let pictures: Vec<Unit> = (30..33).map(|n| picture(n * UNIT_90K)).collect();
+            let taken = beside.admit(&pictures, audio(0, 33), true, &mut counters);
+            labels(&taken).iter().map(|(n, _)| *n).collect::<Vec<_>>()
+        };
+        // Half a second is 23.4 access units.
+        assert_eq!(taken(true), (7..33).collect::<Vec<_>>());
+        assert_eq!(taken(false), (30..33).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_last_batch_takes_what_goes_beyond_its_pictures() {
+        let mut counters = Counters::default();
+        let mut beside = Beside { overlaps: true, is_last: true, ..Beside::default() };
+        let taken = beside.admit(&[picture(0), picture(UNIT_90K)], audio(0, 8), false, &mut counters);
+        assert_eq!(taken.len(), 3);
+        let rest = beside.admit(&[], Vec::new(), true, &mut counters);
+        assert_eq!(labels(&rest).iter().map(|(n, _)| *n).collect::<Vec<_>>(), [3, 4, 5, 6, 7]);
         assert_eq!(counters.get("audio_of_other_batches"), 0);
     }
 

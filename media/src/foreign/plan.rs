@@ -50,14 +50,14 @@ impl Run {
     }
 }
 
-/// Puts frames into stretches behind what the batch before left; gives the stretches and what the next batch must
-/// know of them, and counts jumps.
+/// Puts frames of a codec and a sample rate into stretches behind what the batch before left; gives the stretches and
+/// what the next batch must know of them, unless this one is the last, and counts jumps.
 #[must_use]
 pub fn plan(
-    codec: ForeignCodec,
-    rate: u32,
+    (codec, rate): (ForeignCodec, u32),
     carry: ForeignCarry,
     frames: Vec<TimedFrame>,
+    is_last: bool,
 ) -> (Vec<Stretch>, ForeignCarry, u64) {
     let mut runs: Vec<Run> = Vec::new();
     if !carry.tail.is_empty() {
@@ -92,12 +92,13 @@ pub fn plan(
     let mut stretches = Vec::new();
     for (index, run) in runs.into_iter().enumerate() {
         let beyond = run.samples.saturating_sub(run.lead);
-        let take = if index == last {
+        let goes_on = index == last && !is_last;
+        let take = if goes_on {
             (beyond / AAC_FRAME).saturating_sub(LOOK_AHEAD)
         } else {
             beyond.div_ceil(AAC_FRAME)
         };
-        if index == last {
+        if goes_on {
             next = leave(codec, &run, run.lead + take * AAC_FRAME, next);
         }
         if take > 0 {
@@ -176,7 +177,7 @@ mod tests {
     }
 
     fn run(carry: ForeignCarry, frames: Vec<TimedFrame>) -> (Vec<Stretch>, ForeignCarry, u64) {
-        plan(ForeignCodec::MpegLayer3, 48_000, carry, frames)
+        plan((ForeignCodec::MpegLayer3, 48_000), carry, frames, false)
     }
 
     #[test]
@@ -204,6 +205,21 @@ mod tests {
         // All but what is left to the next batch.
         let all = 7 * 99 * 1152 / 1024;
         assert!((all - 3..all).contains(&taken), "{taken} of {all}");
+    }
+
+    #[test]
+    fn the_last_batch_leaves_nothing() {
+        let (first, carry, _) = run(ForeignCarry::default(), frames(0, 99));
+        let (second, carry, _) = plan((ForeignCodec::MpegLayer3, 48_000), carry, frames(99, 99), true);
+        assert_eq!(
+            first[0].take_access_units + second[0].take_access_units,
+            (198_usize * 1152).div_ceil(1024)
+        );
+        assert!(carry.tail.is_empty());
+        // Not one frame more comes with the end.
+        let (first, carry, _) = run(ForeignCarry::default(), frames(0, 99));
+        let (rest, ..) = plan((ForeignCodec::MpegLayer3, 48_000), carry, Vec::new(), true);
+        assert_eq!(first[0].take_access_units + rest[0].take_access_units, (99_usize * 1152).div_ceil(1024));
     }
 
     #[test]

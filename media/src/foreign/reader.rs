@@ -27,6 +27,7 @@ pub struct ForeignReader {
     init: Option<(Bytes, Arc<Movie>)>,
     /// Frames of fMP4, which have whole times of their own.
     samples: Vec<Frame>,
+    is_last: bool,
 }
 
 /// The elementary stream, with the frames so far.
@@ -85,7 +86,13 @@ impl ForeignReader {
             counters: Counters::default(),
             init: None,
             samples: Vec::new(),
+            is_last: false,
         }
+    }
+
+    /// No batch comes after this one: nothing of it is left for later.
+    pub fn expect_end(&mut self) {
+        self.is_last = true;
     }
 
     /// Takes one whole segment, whatever of it is asked for: its first audio stream that can become AAC is read.
@@ -183,7 +190,7 @@ impl ForeignReader {
     /// Ends the batch; `None` where not one frame came.
     #[must_use]
     pub fn finish(self) -> Option<Transcode> {
-        let Self { carry, demuxer, stream, mut counters, samples, .. } = self;
+        let Self { carry, demuxer, stream, mut counters, samples, is_last, .. } = self;
         let program = demuxer.program().cloned().or_else(|| carry.program.clone());
         let Stream { overrides, frames, mut out, counters: of_stream, .. } = stream;
         counters.merge(&of_stream);
@@ -220,7 +227,7 @@ impl ForeignReader {
         }
         let same = carry.codec.is_none_or(|codec| codec == first.codec);
         let carry = if same { carry } else { ForeignCarry::default() };
-        let (stretches, next, jumps) = plan(first.codec, first.sample_rate, carry, timed);
+        let (stretches, next, jumps) = plan((first.codec, first.sample_rate), carry, timed, is_last);
         counters.add("audio_jumps", jumps);
         let carry = ForeignCarry {
             rest,

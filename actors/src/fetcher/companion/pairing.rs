@@ -33,6 +33,8 @@ pub(in crate::fetcher) struct Span {
     pub program_date_time: Option<i64>,
     /// Media listed from its start to the playlist's end.
     pub before_end_us: i64,
+    /// Nothing comes after it, so that it wants all audio that is left.
+    pub is_last: bool,
 }
 
 /// What to do next for a span.
@@ -91,7 +93,7 @@ impl Pairing {
         let (_, end) = self.bounds(span);
         let covered = self.had.back().is_some_and(|had| ahead(had.end_90k, end) >= -COVERED_90K);
         let past = self.had.back().is_some_and(|had| ahead(had.start_90k, end) >= 0);
-        if self.corrections.is_none() && (covered || past) {
+        if self.corrections.is_none() && (covered && !span.is_last || past) {
             return Step::Done;
         }
         if self.next.is_some_and(|next| next < first.media_sequence) {
@@ -106,7 +108,7 @@ impl Pairing {
                 if next > last.media_sequence.saturating_add(1 + playlist.segments.len() as u64) {
                     self.next = None;
                 }
-                return if playlist.ended { Step::Done } else { Step::Wait };
+                return if playlist.ended || covered { Step::Done } else { Step::Wait };
             }
             let index = usize::try_from(next - first.media_sequence).unwrap_or(usize::MAX);
             let Some(segment) = playlist.segments.get(index) else { return Step::Wait };

@@ -93,6 +93,7 @@ fn what_came_and_what_is_missing_is_counted_in_seconds_of_media() {
         discontinuity: false,
         program_date_time: None,
         backlog_us: 0,
+        is_last: false,
         audio: None,
         date_ranges: Vec::new(),
     };

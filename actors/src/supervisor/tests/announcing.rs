@@ -29,6 +29,7 @@ fn segment(number: u64) -> StoredSegment {
         discontinuity: false,
         program_date_time: None,
         backlog_us: 0,
+        is_last: false,
         audio: None,
         date_ranges: Vec::new(),
     }

@@ -209,6 +209,7 @@ async fn work_that_blocks_its_pool_thread_holds_up_nobody_else() {
             discontinuity: false,
             program_date_time: None,
             backlog_us: 0,
+            is_last: false,
             audio: None,
             date_ranges: Vec::new(),
         };

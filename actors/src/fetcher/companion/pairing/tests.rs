@@ -21,6 +21,7 @@ fn span(start_s: i64, seconds: i64, before_end_s: i64) -> Span {
         timeline: 0,
         program_date_time: None,
         before_end_us: before_end_s * 1_000_000,
+        is_last: false,
     }
 }
 
@@ -145,4 +146,24 @@ fn gaps_are_stepped_over_and_unreadable_times_follow_the_playlists() {
     }
     let video = Span { program_date_time: dated(4), start_90k: None, ..span(0, 2, 99) };
     assert_eq!(run(&mut pairing, &video, &playlist, |_| None).0, [4]);
+}
+
+#[test]
+fn the_last_pictures_take_all_audio_that_is_left() {
+    // Audio in segments of 2 s that end just before the pictures do, and one more of a moment.
+    let mut playlist = window(0, 4, 2);
+    playlist.segments[3].duration_us = 40_000;
+    let starts = [0, 2, 4, 6].map(|second| second * SECOND - 3600);
+    let times = move |number: u64| starts.get(usize::try_from(number).unwrap()).copied();
+    for (is_last, ended, expected) in
+        [(false, true, &[1, 2][..]), (true, true, &[1, 2, 3]), (true, false, &[1, 2, 3])]
+    {
+        let mut pairing = Pairing::default();
+        playlist.ended = ended;
+        run(&mut pairing, &span(0, 4, 6), &playlist, times);
+        pairing.take(&span(0, 4, 6));
+        let last = Span { is_last, ..span(4, 2, 2) };
+        assert_eq!(run(&mut pairing, &last, &playlist, times).1, Step::Done);
+        assert_eq!(numbers(&pairing.take(&last)), expected, "is_last: {is_last}, ended: {ended}");
+    }
 }

@@ -142,7 +142,11 @@ pub struct Ledger {
 impl Ledger {
     /// A ledger that goes on from what was stored; `Header::default()` and no batches for a new stream.
     #[must_use]
-    pub fn new(plan: LedgerPlan, header: Header, batches: Vec<BatchRecord>) -> Self {
+    pub fn new(plan: LedgerPlan, mut header: Header, batches: Vec<BatchRecord>) -> Self {
+        // Counts of what a plan of before had would be kept, and stored, for ever.
+        let totals = &mut header.totals;
+        totals.renditions.retain(|name, _| plan.renditions.iter().any(|rendition| rendition.name == *name));
+        totals.outputs.retain(|name, _| plan.outputs.iter().any(|output| output.name == *name));
         Self {
             connected: vec![false; plan.renditions.len()],
             plan,

@@ -54,7 +54,7 @@ families! {
     lost_segments: IntCounterVec = "overdub_lost_segments_total" ["stream"]
         "Source segments that could not be had.";
     gaps: IntCounterVec = "overdub_gaps_total" ["stream"]
-        "Holes in the timeline: runs of lost segments, and batches whose media could not be read.";
+        "Holes in the timeline since the stream was created, as in the API: runs of lost segments, and batches whose media could not be read.";
     gap_media: CounterVec = "overdub_gap_seconds_total" ["stream"]
         "Seconds of media that are missing in the timeline's holes.";
     discontinuities: IntCounterVec = "overdub_discontinuities_total" ["stream"]

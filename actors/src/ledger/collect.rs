@@ -95,13 +95,18 @@ impl Ledger {
 
     /// The timeline has a hole before the open batch, longer by this.
     pub(super) fn widen_open_gap(&mut self, by_us: i64, actions: &mut Vec<Action>) {
-        let header = self.header_mut();
-        if header.open_gap_us == 0 {
-            header.totals.gaps += 1;
-            actions.push(Action::Note(Note::GapBegan { batch: header.open_batch }));
+        if self.header.open_gap_us == 0 {
+            self.gap_began(self.header.open_batch, actions);
         }
+        let header = self.header_mut();
         // Never 0: a gap is there even where nothing tells how long it is.
         header.open_gap_us = header.open_gap_us.saturating_add(by_us.max(1));
+    }
+
+    /// A hole is counted here only.
+    pub(super) fn gap_began(&mut self, batch: u64, actions: &mut Vec<Action>) {
+        self.header_mut().totals.gaps += 1;
+        actions.push(Action::Note(Note::GapBegan { batch }));
     }
 
     /// From when until when the open batch is to be closed as it is, because the source delivers nothing and its

@@ -12,6 +12,8 @@ pub struct Figures {
     pub delay_us: i64,
     /// Media in the open batch, microseconds.
     pub buffer_us: i64,
+    /// Holes that lost media has left in the timeline since the stream was created.
+    pub gaps: u64,
     /// How much slower the source's clock runs than ours, parts per million, once that is known.
     pub clock_drift_ppm: Option<f64>,
     /// Batches on disk by state, in the order of [`Figures::HELD`].
@@ -65,6 +67,7 @@ impl Ledger {
         Figures {
             delay_us: self.plan.delay_us,
             buffer_us: self.header.open_segments.iter().map(|segment| segment.duration_us).sum(),
+            gaps: self.header.totals.gaps,
             clock_drift_ppm: self.header.pace.drift_ppm(),
             held,
             slots,

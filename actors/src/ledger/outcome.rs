@@ -114,8 +114,7 @@ impl Ledger {
                     self.dirty.insert(*next);
                     if is_new {
                         let batch = *next;
-                        self.header_mut().totals.gaps += 1;
-                        actions.push(Action::Note(Note::GapBegan { batch }));
+                        self.gap_began(batch, actions);
                     }
                 }
                 None => {

@@ -101,6 +101,11 @@ impl StreamMetrics {
         self.own.configured_delay.set(seconds(figures.delay_us));
         self.own.buffer.set(seconds(figures.buffer_us));
         self.own.clock_drift.set(figures.clock_drift_ppm.unwrap_or_default());
+        // Fewer than before are a ledger that was lost, which is a counter's reset.
+        if figures.gaps < self.own.gaps.get() {
+            self.own.gaps.reset();
+        }
+        self.own.gaps.inc_by(figures.gaps - self.own.gaps.get());
         for (series, count) in self.own.held.iter().zip(figures.held) {
             series.set(as_gauge(count));
         }
@@ -140,10 +145,6 @@ impl StreamMetrics {
 
     pub(crate) fn segment_lost(&self) {
         self.own.lost_segments.inc();
-    }
-
-    pub(crate) fn gap_began(&self) {
-        self.own.gaps.inc();
     }
 
     pub(crate) fn tolerated(&self, kind: &str, count: u64) {

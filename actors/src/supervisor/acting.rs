@@ -229,7 +229,6 @@ impl StreamSupervisor {
             }
             Note::GapBegan { batch } => {
                 tracing::warn!(stream, batch, "media is lost: the timeline has a gap before this batch");
-                self.metrics.gap_began();
             }
             Note::ClockJumped { batch, by_us } => {
                 let by_ms = by_us / 1000;

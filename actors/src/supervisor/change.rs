@@ -42,8 +42,8 @@ impl Handler<ChangeRun> for StreamSupervisor {
         }
         if has_run {
             self.follow(&old, ctx);
-        } else if old.renditions != self.stream.settings.renditions {
-            self.metrics.begin_anew();
+        } else {
+            self.forget_gone(&old);
         }
         self.refresh_condition();
         Ok(found)
@@ -51,6 +51,15 @@ impl Handler<ChangeRun> for StreamSupervisor {
 }
 
 impl StreamSupervisor {
+    /// Forgets what was counted of renditions and outputs that settings of before had; the ledger does so itself.
+    pub(super) fn forget_gone(&mut self, old: &StreamSettings) {
+        let new = &self.stream.settings;
+        if old.renditions != new.renditions || old.hls_output != new.hls_output {
+            self.metrics.begin_anew();
+            self.shown.keep(|name| new.renditions.iter().any(|rendition| rendition.name == name));
+        }
+    }
+
     /// Goes on under the settings of now, which differ from `old` only in what a run can follow.
     fn follow(&mut self, old: &StreamSettings, ctx: &mut Context<Self>) {
         self.ledger.retune(ledger_plan(self.settings(), &self.tree));

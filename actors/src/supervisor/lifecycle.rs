@@ -331,10 +331,8 @@ impl Handler<StartRun> for StreamSupervisor {
         if anew {
             self.feed(Event::RunEnded, ctx);
         }
-        if stream.settings.renditions != self.stream.settings.renditions {
-            self.metrics.begin_anew();
-        }
-        self.stream = stream;
+        let old = std::mem::replace(&mut self.stream, stream).settings;
+        self.forget_gone(&old);
         self.last_error = None;
         self.forget_faults();
         self.renew_ledger();

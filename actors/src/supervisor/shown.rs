@@ -104,6 +104,11 @@ impl Shown {
         }
     }
 
+    /// Forgets the renditions whose names are not to be kept.
+    pub(super) fn keep(&mut self, is_kept: impl Fn(&str) -> bool) {
+        self.renditions.retain(|name, _| is_kept(name));
+    }
+
     fn fell_back(&mut self, rendition: &Arc<str>, reason: &FallbackReason, at: UnixMicros) {
         let own = self.of_rendition(rendition);
         own.history.count(at, true);

@@ -157,6 +157,7 @@ export function makeFleet({ streams: count, batches: batchCount, lines }) {
         segments: 35_820 + index,
         bytes: 53.7e9,
         lostSegments: index % 9 === 0 ? 3 : 0,
+        gaps: index % 9 === 0 ? 1 : 0,
         accumulatedDuration: up ? Math.random() * 30 : 0,
         currentBatch: 1195,
         clockJumps: 0,

@@ -30,6 +30,7 @@ export function stream(streamId: string, changes: Partial<Stream> = {}): Stream 
       segments: 1,
       bytes: 1,
       lostSegments: 0,
+      gaps: 0,
       accumulatedDuration: 3,
       currentBatch: 1,
       clockJumps: 0,

@@ -57,6 +57,8 @@ export interface Source {
   segments: number;
   bytes: number;
   lostSegments: number;
+  /** Holes that lost media left in the timeline. */
+  gaps: number;
   accumulatedDuration: number;
   currentBatch: number;
   clockJumps: number;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Output, Rendition } from "../api/types";
 import { stream } from "../test-data";
-import { countGroups, fallbackShare, matches, totalHistory, verdict, worstFirst } from "./health";
+import { countGroups, fallbackShare, matches, sourceNote, totalHistory, verdict, worstFirst } from "./health";
 
 const output = (up: boolean): Output => ({
   name: "hls",
@@ -76,4 +76,10 @@ test("the fallback share is over all renditions, and nothing where nothing has b
   expect(fallbackShare(total)).toBe(0.25);
   expect(fallbackShare({ bucketSeconds: 120, batches: [0], fallbacks: [0] })).toBeUndefined();
   expect(fallbackShare(undefined)).toBeUndefined();
+});
+
+test("what is missing of a source is said beside what came, and only then", () => {
+  const { source } = stream("a");
+  expect(sourceNote(source)).toBe("1 segment");
+  expect(sourceNote({ ...source, segments: 9, lostSegments: 3, gaps: 1 })).toBe("9 segments, 3 lost, 1 gap");
 });

@@ -1,6 +1,7 @@
 // What is wrong with a stream, in words, and which one is worst.
 
-import type { History, Rendition, Stream, StreamState } from "../api/types";
+import type { History, Rendition, Source, Stream, StreamState } from "../api/types";
+import { plural } from "./format";
 
 /** How much a state asks for a person; each tone has a colour, an icon and a word. */
 export type Tone = "bad" | "warn" | "busy" | "good" | "idle";
@@ -33,6 +34,13 @@ export const GROUP_NAMES: Record<Group, string> = {
 };
 
 export const judge = (state: StreamState): Judgement => JUDGEMENTS[state] ?? JUDGEMENTS.failed;
+
+/** What came of a source, and what did not. */
+export function sourceNote(source: Source): string {
+  const lost = source.lostSegments > 0 ? `, ${source.lostSegments} lost` : "";
+  const gaps = source.gaps > 0 ? `, ${plural(source.gaps, "gap")}` : "";
+  return `${plural(source.segments, "segment")}${lost}${gaps}`;
+}
 
 export const outputsDown = (stream: Stream): number => stream.outputs.filter((output) => !output.up).length;
 

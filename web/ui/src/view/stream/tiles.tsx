@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import type { Stream } from "../../api/types";
 import { bitrate, plural, seconds } from "../../model/format";
-import { judge, outputsDown, totalHistory } from "../../model/health";
+import { judge, outputsDown, sourceNote, totalHistory } from "../../model/health";
 import { FallbackSpark, Meter } from "../../parts/meters";
 import { isActive } from "../actions";
 
@@ -13,11 +13,10 @@ export function Tiles({ stream, whole }: { stream: Stream; whole: boolean }) {
   const active = isActive(stream);
   const buffer = source.bufferDuration ?? settings.bufferDuration;
   const down = outputsDown(stream);
-  const lost = source.lostSegments > 0 ? `, ${source.lostSegments} lost` : "";
   const pending = stream.renditions.reduce((sum, rendition) => sum + rendition.pending, 0);
   return (
     <dl class={whole ? "tiles" : "tiles tiles-aside"}>
-      <Tile label="Source" note={`${plural(source.segments, "segment")}${lost}`}>
+      <Tile label="Source" note={sourceNote(source)}>
         {active && !source.up && judge(stream.state).tone !== "busy" ? (
           <span class="tone-bad">Down</span>
         ) : (

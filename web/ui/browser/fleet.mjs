@@ -105,6 +105,11 @@ try {
     await page.getByText("Is the URL right, is the server up").waitFor();
 
     // On a phone every tab is seen, and what the figures say is seen whole.
+    // The stand-in has no media: its player waits for a playlist's first segment.
+    const empty = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n";
+    await page.route("**/live/**", (route) =>
+      route.fulfill({ contentType: "application/vnd.apple.mpegurl", body: empty }),
+    );
     await page.goto(`${base}/#/streams/court-wien`);
     await page.locator(".tile-note").first().waitFor();
     await page.setViewportSize(SIZES.phone);

@@ -72,6 +72,10 @@ pub(super) fn pixel_aspect(config: &VideoConfig) -> Option<(u16, u16)> {
 }
 
 fn parse_sps(sps: &[u8]) -> Option<SeqParameterSet> {
+    // The decoder of NAL units takes their header for granted.
+    if sps.is_empty() {
+        return None;
+    }
     SeqParameterSet::from_bits(BitReader::new(decode_nal(sps).ok()?.as_ref())).ok()
 }
 
@@ -141,4 +145,17 @@ pub fn split_nals(sample: &Bytes, length_size: u8) -> Result<Vec<Bytes>, Mp4Erro
         at = begin + len;
     }
     Ok(nals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_sps_without_a_byte_is_none() {
+        assert!(parse_sps(&[]).is_none());
+        assert!(parse_sps(&[0x67]).is_none());
+        let config = VideoConfig { sps: vec![Bytes::new()], ..VideoConfig::default() };
+        assert_eq!(pixel_aspect(&config), None);
+    }
 }

@@ -85,10 +85,6 @@ impl StreamFiles {
     /// Makes the folders, and removes what a process that was killed left half written in those of the batches.
     /// (The fetcher does so in its own.)
     pub(crate) fn prepare(&self) -> io::Result<()> {
-        let at = |path: &Path| {
-            let path = path.display().to_string();
-            move |error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"))
-        };
         for folder in [&self.originals, &self.fragments] {
             std::fs::create_dir_all(folder).map_err(at(folder))?;
         }
@@ -98,12 +94,7 @@ impl StreamFiles {
             }
             for file in entries(&folder.path()).map_err(at(&folder.path()))? {
                 if file.file_name().to_string_lossy().ends_with(TEMPORARY) {
-                    match std::fs::remove_file(file.path()) {
-                        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                            return Err(at(&file.path())(error));
-                        }
-                        _ => {}
-                    }
+                    unless_gone(std::fs::remove_file(file.path())).map_err(at(&file.path()))?;
                 }
             }
         }
@@ -120,15 +111,15 @@ impl StreamFiles {
             digits.parse::<u64>().ok()
         };
         let mut removed = 0;
-        for folder in entries(&self.fragments)? {
+        for folder in entries(&self.fragments).map_err(at(&self.fragments))? {
             if number(&folder, "batch-").is_some_and(|number| !known.batches.contains(&number)) {
-                std::fs::remove_dir_all(folder.path())?;
+                unless_gone(std::fs::remove_dir_all(folder.path())).map_err(at(&folder.path()))?;
                 removed += 1;
             }
         }
-        for file in entries(&self.originals)? {
+        for file in entries(&self.originals).map_err(at(&self.originals))? {
             if number(&file, "segment-").is_some_and(|number| !known.segments.contains(&number)) {
-                std::fs::remove_file(file.path())?;
+                unless_gone(std::fs::remove_file(file.path())).map_err(at(&file.path()))?;
                 removed += 1;
             }
         }
@@ -152,6 +143,20 @@ impl StreamFiles {
 #[must_use]
 pub fn rendition_file(stem: &str, rendition: &str) -> String {
     if rendition == MAIN_RENDITION { format!("{stem}.fmp4") } else { format!("{stem}.{rendition}.fmp4") }
+}
+
+/// Lets an error say which file it is about.
+fn at(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+    let path = path.display().to_string();
+    move |error| io::Error::new(error.kind(), format!("{path}: {error}"))
+}
+
+/// What removing came to; that it is gone already is as good.
+pub(crate) fn unless_gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// What a folder holds; nothing where there is none.
@@ -225,6 +230,11 @@ impl AtomicFile {
             }
         }
         Ok(())
+    }
+
+    /// Puts what is written on the disk itself, so that it outlives a loss of power.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
     }
 
     /// Gives the file its name.

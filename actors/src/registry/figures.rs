@@ -57,15 +57,10 @@ impl StreamRegistry {
         let root = self.tree.storage.clone();
         let (turn, last) = turn(&self.streams, self.measured.take(), MEASURED_AT_ONCE);
         self.measured = last;
-        let measured =
-            join_all(
-                turn.into_iter().map(move |id| {
-                    let files = StreamFiles::new(&root, &id);
-                    async move {
-                        (id, storage::measure(vec![files.clone()]).await, storage::measure_log(files).await)
-                    }
-                }),
-            );
+        let measured = join_all(turn.into_iter().map(move |id| {
+            let files = StreamFiles::new(&root, &id);
+            async move { (id, storage::measure_with_log(files).await) }
+        }));
         let disk = tokio::task::spawn_blocking(move || {
             space.measure();
             (space.disk(), space.refusal().is_some())
@@ -74,9 +69,9 @@ impl StreamRegistry {
         let looked = async move { (disk.await, measured.await) };
         ctx.spawn(looked.into_actor(self).map(|(disk, measured), this, _| {
             this.measuring = false;
-            for (id, view, log) in measured {
+            for (id, measured) in measured {
                 // A stream that was deleted meanwhile must not come back as a series.
-                if let (Ok(view), Ok(log), true) = (view, log, this.entry(&id).is_ok()) {
+                if let (Ok((view, log)), true) = (measured, this.entry(&id).is_ok()) {
                     let series = |kind: &str| this.metrics.storage.with_label_values(&[id.as_str(), kind]);
                     series("segments").set(as_gauge(view.original_stream_size));
                     series("batches").set(as_gauge(view.processed_fragments_size));

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use crate::files::{StreamFiles, entries, folder_size, rendition_file};
+use crate::files::{StreamFiles, entries, folder_size, rendition_file, unless_gone};
 use crate::link::sniff::sniff;
 use crate::log_files::LogFiles;
 use crate::messages::AudioFormat;
@@ -14,29 +14,30 @@ use crate::settings::StreamId;
 const HEAD_LEN: u64 = 1024;
 
 pub(super) async fn measure(files: Vec<StreamFiles>) -> Result<StorageView, RequestError> {
-    let work = move || -> io::Result<StorageView> {
-        let mut view = StorageView::default();
-        for files in &files {
-            view.original_stream_size += folder_size(files.originals())?;
-            for entry in entries(files.fragments())? {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let number = name.strip_prefix("batch-").and_then(|number| number.parse::<u64>().ok());
-                view.processed_fragments_size += folder_size(&entry.path())?;
-                if let Some(number) = number {
-                    view.oldest_batch = Some(view.oldest_batch.map_or(number, |oldest| oldest.min(number)));
-                    view.newest_batch = Some(view.newest_batch.map_or(number, |newest| newest.max(number)));
-                }
-            }
-        }
-        view.total_size = view.original_stream_size + view.processed_fragments_size;
-        Ok(view)
-    };
-    blocking(work).await
+    blocking(move || media_of(&files)).await
 }
 
-/// Bytes of a stream's own log.
-pub(super) async fn measure_log(files: StreamFiles) -> Result<u64, RequestError> {
-    blocking(move || folder_size(files.logs())).await
+/// What a stream takes, and bytes of its own log.
+pub(super) async fn measure_with_log(files: StreamFiles) -> Result<(StorageView, u64), RequestError> {
+    blocking(move || Ok((media_of(std::slice::from_ref(&files))?, folder_size(files.logs())?))).await
+}
+
+fn media_of(files: &[StreamFiles]) -> io::Result<StorageView> {
+    let mut view = StorageView::default();
+    for files in files {
+        view.original_stream_size += folder_size(files.originals())?;
+        for entry in entries(files.fragments())? {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let number = name.strip_prefix("batch-").and_then(|number| number.parse::<u64>().ok());
+            view.processed_fragments_size += folder_size(&entry.path())?;
+            if let Some(number) = number {
+                view.oldest_batch = Some(view.oldest_batch.map_or(number, |oldest| oldest.min(number)));
+                view.newest_batch = Some(view.newest_batch.map_or(number, |newest| newest.max(number)));
+            }
+        }
+    }
+    view.total_size = view.original_stream_size + view.processed_fragments_size;
+    Ok(view)
 }
 
 /// The file of a batch's sound, its type told from its first bytes.
@@ -77,10 +78,7 @@ pub(super) async fn purge(
             log_files.forget(id);
         }
         for folder in [files.originals(), files.fragments()] {
-            match std::fs::remove_dir_all(folder) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            unless_gone(std::fs::remove_dir_all(folder))?;
         }
         Ok(())
     })

@@ -4,11 +4,12 @@
 //! The ledgers are too busy to be written twice, but a stream without one begins anew; one that is forgotten does not.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::files::entries;
+use bytes::Bytes;
+
+use crate::files::{AtomicFile, entries, unless_gone};
 use crate::settings::StreamId;
 
 /// Ending of the records' names.
@@ -33,28 +34,25 @@ impl Mirror {
     /// Writes a stream's record, whole or not at all.
     pub fn put(&self, id: &StreamId, record: &[u8]) -> io::Result<()> {
         std::fs::create_dir_all(&self.folder)?;
-        let temporary = self.folder.join(format!("{id}.tmp"));
-        std::fs::write(&temporary, record)?;
-        File::open(&temporary)?.sync_all()?;
-        std::fs::rename(&temporary, self.path(id))
+        let mut file = AtomicFile::create(self.path(id))?;
+        file.write_chunks(&[Bytes::copy_from_slice(record)])?;
+        file.sync()?;
+        file.finish()
     }
 
     /// Forgets a stream.
     pub fn remove(&self, id: &StreamId) -> io::Result<()> {
-        match std::fs::remove_file(self.path(id)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        unless_gone(std::fs::remove_file(self.path(id)))
     }
 
-    /// All records, by stream.
-    pub fn read(&self) -> io::Result<BTreeMap<StreamId, Vec<u8>>> {
+    /// All records, by stream, each as far as it can be read.
+    pub fn read(&self) -> io::Result<BTreeMap<StreamId, io::Result<Vec<u8>>>> {
         let mut records = BTreeMap::new();
         for entry in entries(&self.folder)? {
             let name = entry.file_name().to_string_lossy().into_owned();
             let id = name.strip_suffix(ENDING).and_then(|id| StreamId::new(id).ok());
             if let Some(id) = id {
-                records.insert(id, std::fs::read(entry.path())?);
+                records.insert(id, std::fs::read(entry.path()));
             }
         }
         Ok(records)

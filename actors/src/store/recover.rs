@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::mirror::Mirror;
 use super::trees::Trees;
 use super::{StoreError, StoredStream, decode};
+use crate::settings::StreamId;
 
 /// sled's settings, which it writes anew where there are none.
 const SETTINGS: &str = "conf";
@@ -67,21 +68,38 @@ fn in_words(error: sled::Error) -> StoreError {
 }
 
 /// Streams that their plain records know and the database does not are put back; records that lack are written.
+/// The records are a help: where they cannot be read or written, that is said, and the streams go on without.
 pub(super) fn lost_streams(
     trees: &Trees,
     mirror: &Mirror,
     warnings: &mut Vec<String>,
 ) -> Result<(), StoreError> {
-    let unreadable = |source| StoreError::Folder { path: mirror.folder().to_owned(), source };
-    let records = mirror.read().map_err(unreadable)?;
+    let folder = mirror.folder().display();
+    let records = match mirror.read() {
+        Ok(records) => records,
+        Err(error) => {
+            warnings.push(format!("{folder}: the streams' plain records cannot be read: {error}"));
+            return Ok(());
+        }
+    };
+    let mut back = false;
     for (id, record) in &records {
-        let known = trees.streams.get(id.as_str())?;
-        if known.is_some_and(|known| decode::<StoredStream>(id.as_str().as_bytes(), &known).is_ok()) {
+        let key = id.as_str().as_bytes();
+        let known = trees.streams.get(key)?;
+        if known.is_some_and(|known| decode::<StoredStream>(key, &known).is_ok()) {
+            if let Err(error) = record {
+                warnings.push(format!("{folder}: the plain record of stream {id} cannot be read: {error}"));
+            }
             continue;
         }
-        match decode::<StoredStream>(id.as_str().as_bytes(), record) {
-            Ok(_) => {
-                trees.streams.insert(id.as_str(), record.as_slice())?;
+        let whole = record.as_deref().map_err(ToString::to_string).and_then(|record| {
+            let stored = decode::<StoredStream>(key, record).map_err(|error| error.to_string());
+            stored.map(|_| record)
+        });
+        match whole {
+            Ok(record) => {
+                trees.streams.insert(key, record)?;
+                back = true;
                 warnings.push(format!(
                     "the state had lost stream {id}: it is there again with its settings, and begins anew without what had aired"
                 ));
@@ -91,12 +109,16 @@ pub(super) fn lost_streams(
     }
     for entry in trees.streams.iter() {
         let (key, record) = entry?;
-        let id = std::str::from_utf8(&key).ok().and_then(|id| crate::settings::StreamId::new(id).ok());
-        if let Some(id) = id.filter(|id| !records.contains_key(id)) {
-            mirror.put(&id, &record).map_err(unreadable)?;
+        let id = std::str::from_utf8(&key).ok().and_then(|id| StreamId::new(id).ok());
+        if let Some(id) = id.filter(|id| !records.contains_key(id))
+            && let Err(error) = mirror.put(&id, &record)
+        {
+            warnings.push(format!("{folder}: the plain record of stream {id} cannot be written: {error}"));
         }
     }
-    trees.db.flush()?;
+    if back {
+        trees.db.flush()?;
+    }
     Ok(())
 }
 
@@ -240,6 +262,37 @@ mod tests {
         let (store, warnings) = Store::open(&state).unwrap();
         assert_eq!((names(&store), warnings), (vec!["b".to_owned()], vec![]));
         assert!(folder.path().join("streams/b.json").exists());
+    }
+
+    #[tokio::test]
+    async fn plain_records_that_cannot_be_read_or_written_keep_nobody_from_starting() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = written(folder.path()).await;
+        let records = folder.path().join("streams");
+        std::fs::remove_file(records.join("a.json")).unwrap();
+        std::fs::create_dir(records.join("a.json")).unwrap();
+        let (store, warnings) = Store::open(&state).unwrap();
+        assert_eq!(names(&store), ["a", "b"]);
+        assert!(matches!(warnings.as_slice(), [one] if one.contains("record of stream a cannot be read")));
+        drop(store);
+        std::fs::remove_dir_all(&records).unwrap();
+        std::fs::write(&records, "no folder").unwrap();
+        let (store, warnings) = Store::open(&state).unwrap();
+        assert_eq!(names(&store), ["a", "b"]);
+        assert!(matches!(warnings.as_slice(), [one] if one.contains("plain records cannot be read")));
+        // What is there of a stream that the state has lost too is no stream: said, and the others go on.
+        store.remove_stream(&StreamId::new("a").unwrap()).unwrap();
+        store.flush_all().await.unwrap();
+        drop(store);
+        std::fs::remove_file(&records).unwrap();
+        std::fs::create_dir_all(records.join("a.json")).unwrap();
+        let (store, warnings) = Store::open(&state).unwrap();
+        assert_eq!(names(&store), ["b"]);
+        assert!(
+            matches!(warnings.as_slice(), [one] if one.contains("has lost stream a, and")),
+            "{warnings:?}"
+        );
+        assert!(records.join("b.json").exists());
     }
 
     #[tokio::test]

@@ -195,20 +195,24 @@ impl Work {
     }
 
     fn apply(&mut self, id: &StreamId, write: Write) -> Result<(), StoreError> {
-        if matches!(write, Write::Removal) {
-            self.writers.remove(id);
+        // A plain record must not bring back what was refused or removed: it comes last and goes first.
+        match write {
+            Write::Ledger(batch) => self.trees.with(|trees| Ok(trees.ledgers.apply_batch(batch)?)),
+            Write::Stream(record) => {
+                self.trees.with(|trees| Ok(trees.streams.insert(id.as_str(), record.as_slice())?))?;
+                self.keep(id, self.mirror.put(id, &record));
+                Ok(())
+            }
+            Write::Removal => {
+                self.writers.remove(id);
+                self.keep(id, self.mirror.remove(id));
+                self.trees.with(|trees| Ok(remove(id, trees)?))
+            }
         }
-        self.keep_record(id, &write);
-        self.trees.with(|trees| Ok(write.apply(id, trees)?))
     }
 
     /// The plain record matters only where the database has lost the stream, so the stream goes on without.
-    fn keep_record(&self, id: &StreamId, write: &Write) {
-        let kept = match write {
-            Write::Ledger(_) => Ok(()),
-            Write::Stream(record) => self.mirror.put(id, record),
-            Write::Removal => self.mirror.remove(id),
-        };
+    fn keep(&self, id: &StreamId, kept: std::io::Result<()>) {
         if let Err(error) = kept {
             let folder = self.mirror.folder().display();
             tracing::error!(stream = %id, %error, "{folder}: the stream's plain record cannot be kept");
@@ -236,21 +240,13 @@ impl Work {
     }
 }
 
-impl Write {
-    fn apply(self, id: &StreamId, trees: &Trees) -> Result<(), sled::Error> {
-        match self {
-            Self::Ledger(batch) => trees.ledgers.apply_batch(batch),
-            Self::Stream(record) => trees.streams.insert(id.as_str(), record).map(|_| ()),
-            Self::Removal => {
-                trees.streams.remove(id.as_str())?;
-                let mut batch = sled::Batch::default();
-                for key in trees.ledgers.scan_prefix(format!("{id}/")).keys() {
-                    batch.remove(key?);
-                }
-                trees.ledgers.apply_batch(batch)
-            }
-        }
+fn remove(id: &StreamId, trees: &Trees) -> Result<(), sled::Error> {
+    trees.streams.remove(id.as_str())?;
+    let mut batch = sled::Batch::default();
+    for key in trees.ledgers.scan_prefix(format!("{id}/")).keys() {
+        batch.remove(key?);
     }
+    trees.ledgers.apply_batch(batch)
 }
 
 fn lock(faults: &Faults) -> MutexGuard<'_, BTreeMap<StreamId, String>> {

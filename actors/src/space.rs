@@ -7,11 +7,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-/// Room that is left to batches in flight and the state: this much, or an eighth of a small disk.
+/// Room that is left to batches in flight and the state: this much, or a part of a small disk.
 const RESERVE_BYTES: u64 = 128 << 20;
-const RESERVE_PART: u64 = 8;
-/// Files that are left to them.
+/// Files that are left to them, or a part of what a small disk takes.
 const RESERVE_FILES: u64 = 200;
+/// The part: an eighth.
+const RESERVE_PART: u64 = 8;
 
 /// Whether new segments may be stored.
 #[derive(Debug, Default)]
@@ -31,8 +32,9 @@ pub struct Disk {
     pub size: u64,
     /// What is left to batches in flight and the state.
     pub reserve: u64,
-    /// Files that can still be made; none where the file system has no such limit.
-    pub free_files: Option<u64>,
+    /// Files that can still be made, and how many of them are left to batches in flight and the state; none where
+    /// the file system has no such limit.
+    pub files: Option<(u64, u64)>,
 }
 
 impl Disk {
@@ -45,9 +47,9 @@ impl Disk {
                 self.reserve >> 20
             ));
         }
-        let free_files = self.free_files.filter(|free| *free < RESERVE_FILES)?;
+        let (free, reserve) = self.files.filter(|(free, reserve)| free < reserve)?;
         Some(format!(
-            "disk full: it takes {free_files} more files and {RESERVE_FILES} are kept for what is in flight; remove some"
+            "disk full: it takes {free} more files and {reserve} are kept for what is in flight; remove some"
         ))
     }
 }
@@ -89,8 +91,9 @@ impl Space {
         let disk = rustix::fs::statvfs(&self.folder)?;
         let size = disk.f_blocks.saturating_mul(disk.f_frsize);
         let reserve = RESERVE_BYTES.min(size / RESERVE_PART);
-        let free_files = (disk.f_files > 0).then_some(disk.f_favail);
-        Ok(Disk { free: disk.f_bavail.saturating_mul(disk.f_frsize), size, reserve, free_files })
+        let reserve_files = RESERVE_FILES.min(disk.f_files / RESERVE_PART);
+        let files = (disk.f_files > 0).then_some((disk.f_favail, reserve_files));
+        Ok(Disk { free: disk.f_bavail.saturating_mul(disk.f_frsize), size, reserve, files })
     }
 
     fn shortage(&self) -> io::Result<Option<String>> {
@@ -138,11 +141,11 @@ mod tests {
 
     #[test]
     fn a_disk_without_room_for_bytes_or_for_files_refuses() {
-        let roomy = Disk { free: 1000, size: 8000, reserve: 1000, free_files: Some(RESERVE_FILES) };
+        let roomy = Disk { free: 1000, size: 8000, reserve: 1000, files: Some((200, 200)) };
         assert_eq!(roomy.shortage(), None);
-        assert_eq!(Disk { free_files: None, ..roomy }.shortage(), None);
+        assert_eq!(Disk { files: None, ..roomy }.shortage(), None);
         assert!(Disk { free: 999, ..roomy }.shortage().unwrap().contains("free some space"));
-        assert!(Disk { free_files: Some(199), ..roomy }.shortage().unwrap().contains("199 more files"));
+        assert!(Disk { files: Some((199, 200)), ..roomy }.shortage().unwrap().contains("199 more files"));
     }
 
     #[test]

@@ -26,7 +26,8 @@ pub(super) struct Transcoded {
     pub counters: Vec<(&'static str, u64)>,
 }
 
-/// Transcodes the audio of a batch's segments, the stream's last or not, on a thread that may block; none where not one frame came.
+/// Transcodes the audio of a batch's segments, the stream's last or not, on a thread that may block; none where not
+/// one frame came.
 pub(super) fn transcode(
     carry: ForeignCarry,
     segments: impl Iterator<Item = Result<Bytes, DemuxError>>,

@@ -249,9 +249,9 @@ impl Work {
                 let audio = self.audio_of(wanted, &downloaded).await;
                 let date_ranges = self.date_ranges_in(&wanted.segment);
                 self.plan.stored();
-                let mut stored =
-                    stored_segment(wanted, downloaded, self.plan.backlog_us(), audio, date_ranges);
-                stored.is_last = self.is_last(wanted);
+                let backlog_us = self.plan.backlog_us();
+                let is_last = self.is_last(wanted);
+                let stored = stored_segment(wanted, downloaded, backlog_us, is_last, audio, date_ranges);
                 self.retry = Retry::default();
                 self.pulse.tell(FetcherEvent::SegmentStored(stored));
                 for trouble in [Trouble::Storage, Trouble::Media] {
@@ -382,6 +382,7 @@ fn stored_segment(
     wanted: &Wanted,
     downloaded: Downloaded,
     backlog_us: i64,
+    is_last: bool,
     audio: Option<Vec<StoredAudio>>,
     date_ranges: Vec<String>,
 ) -> StoredSegment {
@@ -395,7 +396,7 @@ fn stored_segment(
         discontinuity: wanted.discontinuity,
         program_date_time: segment.program_date_time.map(UnixMicros),
         backlog_us,
-        is_last: false,
+        is_last,
         audio,
         date_ranges,
     }

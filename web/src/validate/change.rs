@@ -4,7 +4,7 @@ use overdub_actors::settings::{OutputSettings, RenditionChange, SettingsChange, 
 use serde_json::{Map, Value};
 
 use super::fields::{FieldError, Fields};
-use super::renditions::{MAX_RENDITIONS, language, objects, outputs};
+use super::renditions::{MAX_RENDITIONS, language_change, objects, outputs};
 use super::{BUFFER_DURATION_S, DELAY_S, FALLBACKS, ID_FORM, MAX_CONCURRENT_BATCHES, STARTS, source, urls};
 use overdub_actors::settings::{Fallback, StartAt};
 
@@ -59,14 +59,9 @@ fn rendition(fields: &mut Fields, id: &StreamId) -> RenditionChange {
     if name.is_none() {
         fields.missing("name", "the name of a rendition of this stream", ID_FORM);
     }
-    let language = match fields.take("language") {
-        None => None,
-        Some(Value::Null) => Some(None),
-        Some(value) => Some(language(fields, "language", value)),
-    };
     RenditionChange {
         name: Some(name.unwrap_or_default()),
-        language,
+        language: language_change(fields, "language"),
         audio_processor_url: processor(fields),
         fallback: fallback(fields),
         outputs: fields.take("outputs").map(|list| outputs(fields, list, id)),

@@ -110,6 +110,14 @@ pub(super) fn language(fields: &mut Fields, field: &str, value: Value) -> Option
     None
 }
 
+/// What a body makes of a language, if it says so: another one, or with `null` none.
+pub(super) fn language_change(fields: &mut Fields, field: &'static str) -> Option<Option<String>> {
+    match fields.take(field)? {
+        Value::Null => Some(None),
+        value => Some(language(fields, field, value)),
+    }
+}
+
 pub(super) fn outputs(fields: &mut Fields, list: Value, id: &StreamId) -> Vec<OutputSettings> {
     let Some(items) = objects(fields, "outputs", list, 0, MAX_OUTPUTS) else {
         return Vec::new();

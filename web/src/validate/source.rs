@@ -8,7 +8,7 @@ use overdub_actors::settings::{
 use serde_json::Value;
 
 use super::fields::{Fields, shown};
-use super::renditions::language;
+use super::renditions::{language, language_change};
 
 /// Longest value of a header, bytes.
 pub const MAX_HEADER_LEN: usize = 4096;
@@ -48,11 +48,7 @@ pub fn read(fields: &mut Fields) -> SourceOptions {
 /// Reads what of the three is to be different: headers by name (RFC 7396), `null` for one that is to go.
 pub fn read_change(fields: &mut Fields) -> SourceChange {
     let variant = fields.take("variant").map(|value| variant(fields, value));
-    let audio_language = match fields.take("audioLanguage") {
-        None => None,
-        Some(Value::Null) => Some(None),
-        Some(value) => Some(language(fields, "audioLanguage", value)),
-    };
+    let audio_language = language_change(fields, "audioLanguage");
     let mut changed = BTreeMap::new();
     if let Some(mut value) = fields.take("sourceHeaders") {
         if let Value::Object(map) = &mut value {

@@ -61,7 +61,7 @@ export function draftOf(settings: StreamSettings): Draft {
 
 const HIDDEN = "***";
 
-export const variantText = (variant: StreamSettings["variant"]): string =>
+const variantText = (variant: StreamSettings["variant"]): string =>
   typeof variant === "object" ? JSON.stringify(variant) : (variant ?? "highest");
 
 /** Headers by name with what becomes of them: a new value, or null for one that is to go. */

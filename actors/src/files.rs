@@ -39,6 +39,15 @@ pub(crate) struct KnownFiles {
     pub segments: BTreeSet<u64>,
 }
 
+/// The highest numbers that files bear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NewestFiles {
+    /// Of a batch's folder.
+    pub batch: Option<u64>,
+    /// Of a segment's file.
+    pub segment: Option<u64>,
+}
+
 /// The folders of one stream below the storage path (design, section 7).
 #[derive(Debug, Clone)]
 pub struct StreamFiles {
@@ -104,26 +113,31 @@ impl StreamFiles {
     /// Removes batches and segments that are not known: those of a run whose state was lost, or that ended before
     /// they were a batch's. Returns how many.
     pub(crate) fn remove_unknown(&self, known: &KnownFiles) -> io::Result<u64> {
-        let number = |entry: &std::fs::DirEntry, prefix: &str| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let digits: String =
-                name.strip_prefix(prefix)?.chars().take_while(char::is_ascii_digit).collect();
-            digits.parse::<u64>().ok()
-        };
         let mut removed = 0;
-        for folder in entries(&self.fragments).map_err(at(&self.fragments))? {
-            if number(&folder, "batch-").is_some_and(|number| !known.batches.contains(&number)) {
-                unless_gone(std::fs::remove_dir_all(folder.path())).map_err(at(&folder.path()))?;
+        for (number, folder) in numbered(&self.fragments, "batch-")? {
+            if !known.batches.contains(&number) {
+                unless_gone(std::fs::remove_dir_all(&folder)).map_err(at(&folder))?;
                 removed += 1;
             }
         }
-        for file in entries(&self.originals).map_err(at(&self.originals))? {
-            if number(&file, "segment-").is_some_and(|number| !known.segments.contains(&number)) {
-                unless_gone(std::fs::remove_file(file.path())).map_err(at(&file.path()))?;
+        for (number, file) in numbered(&self.originals, "segment-")? {
+            if !known.segments.contains(&number) {
+                unless_gone(std::fs::remove_file(&file)).map_err(at(&file))?;
                 removed += 1;
             }
         }
         Ok(removed)
+    }
+
+    /// The highest numbers of batches and segments on disk.
+    pub(crate) fn newest(&self) -> io::Result<NewestFiles> {
+        let highest = |folder, prefix| {
+            Ok::<_, io::Error>(numbered(folder, prefix)?.into_iter().map(|(number, _)| number).max())
+        };
+        Ok(NewestFiles {
+            batch: highest(&self.fragments, "batch-")?,
+            segment: highest(&self.originals, "segment-")?,
+        })
     }
 
     /// Init section of an epoch's video; it outlives the batches.
@@ -143,6 +157,16 @@ impl StreamFiles {
 #[must_use]
 pub fn rendition_file(stem: &str, rendition: &str) -> String {
     if rendition == MAIN_RENDITION { format!("{stem}.fmp4") } else { format!("{stem}.{rendition}.fmp4") }
+}
+
+/// What of a folder is named with this prefix and a number; half of all numbers are beyond what is counted up to.
+fn numbered(folder: &Path, prefix: &str) -> io::Result<Vec<(u64, PathBuf)>> {
+    let number = |entry: &std::fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let digits: String = name.strip_prefix(prefix)?.chars().take_while(char::is_ascii_digit).collect();
+        Some((digits.parse::<i64>().ok()?.unsigned_abs(), entry.path()))
+    };
+    Ok(entries(folder).map_err(at(folder))?.iter().filter_map(number).collect())
 }
 
 /// Lets an error say which file it is about.
@@ -292,9 +316,11 @@ mod tests {
         }
         std::fs::create_dir_all(files.originals()).unwrap();
         std::fs::create_dir_all(files.fragments().join("init")).unwrap();
-        for name in ["segment-1.ts", "segment-2.ts", "segment-2.audio-7.ts", "segment-21.m4s", "other"] {
+        let absurd = format!("segment-{}.ts", u64::MAX);
+        for name in ["segment-1.ts", "segment-2.ts", "segment-2.audio-7.ts", "segment-21.m4s", &absurd] {
             std::fs::write(files.originals().join(name), [0]).unwrap();
         }
+        assert_eq!(files.newest().unwrap(), NewestFiles { batch: Some(12), segment: Some(21) });
         let known = KnownFiles { batches: [2].into(), segments: [2].into() };
         assert_eq!(files.remove_unknown(&known).unwrap(), 4);
         let left = |folder: &Path| {
@@ -305,7 +331,7 @@ mod tests {
             names
         };
         assert_eq!(left(files.fragments()), ["batch-2", "init"]);
-        assert_eq!(left(files.originals()), ["other", "segment-2.audio-7.ts", "segment-2.ts"]);
+        assert_eq!(left(files.originals()), [absurd.as_str(), "segment-2.audio-7.ts", "segment-2.ts"]);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! | `advance` | from records to the next actions |
 //! | `collect` | segments to batches |
 //! | `outcome` | what children made of their commands |
+//! | `rollback` | a ledger that has lost its newest part |
 //! | `figures` | what it holds, counted |
 
 mod advance;
@@ -23,6 +24,7 @@ mod figures;
 mod hours;
 mod outcome;
 mod records;
+mod rollback;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
@@ -212,6 +214,7 @@ impl Ledger {
             }
             Event::ChildReplaced(child) => self.child_replaced(&child, now, &mut actions),
             Event::BatchCleaned { batch } => self.batch_cleaned(batch, now),
+            Event::FilesFound(newest) => self.files_found(newest, &mut actions),
             Event::RunEnded => {
                 self.run_ended(now, &mut actions);
                 // Nothing is left to do until the next run, which begins with a ledger of its own.

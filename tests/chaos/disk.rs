@@ -144,7 +144,7 @@ fn backups(scene: &Scene) -> Vec<String> {
 async fn damaged_state_is_backed_up_said_loudly_and_never_a_crash_loop() {
     let mut row = Row::new(
         102,
-        "state damaged: a snapshot, then all of it",
+        "state damaged: a snapshot, then its newest part lost, then all of it",
         "backed up, said loudly, never a crash loop; with a snapshot damaged nothing is forgotten, else the streams are there again",
     );
     let mut scene = Scene::start().await;
@@ -174,6 +174,33 @@ async fn damaged_state_is_backed_up_said_loudly_and_never_a_crash_loop() {
     ));
     assert_eq!(backups(&scene).len(), 1, "{:?}", backups(&scene));
     assert_eq!(found.gaps, [], "{found:?}");
+
+    scene.overdub.process.signal("TERM").await;
+    scene.overdub.process.ended(LIMIT).await;
+    let state = scene.overdub.storage.join("state");
+    let kept: Vec<_> =
+        state_files(&scene, |_| true).into_iter().map(|path| (fs::read(&path).unwrap(), path)).collect();
+    scene.overdub = Overdub::start(scene.folder.path()).await.unwrap();
+    watch.follow(&scene.overdub.hls_url("s"));
+    let before = watch.recorded("video").entries.len();
+    listed(&watch, before + 6).await;
+    scene.overdub.process.kill().await;
+    fs::remove_dir_all(&state).unwrap();
+    for (bytes, path) in kept {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    scene.overdub = Overdub::start(scene.folder.path()).await.unwrap();
+    let log = scene.overdub.process.log();
+    assert!(log.contains("the state has lost what it knew of batches"), "{log}");
+    let again = Watch::start(&scene.overdub.hls_url("s"));
+    listed(&again, 2).await;
+    let numbers = |watch: &Watch| {
+        watch.recorded("video").entries.iter().map(|(entry, _, _)| entry.sequence).collect::<Vec<_>>()
+    };
+    let (first, last) = (numbers(&again)[0], *numbers(&watch).last().unwrap());
+    assert!(first > last, "media sequence number {last} was aired, and {first} after it");
+    row.measured("log without its newest part: said, and no number is used again");
 
     scene.overdub.process.kill().await;
     for path in state_files(&scene, |_| true) {

@@ -12,6 +12,9 @@ const MAX_TARGET_S: u32 = 60;
 /// What a segment may take beyond its usual time before the source counts as stalled.
 const STALL_SLACK_US: i64 = 1_000_000;
 
+/// Within this, what was handed to the state is on disk without a flush as well (twice sled's interval, and more).
+const UNFLUSHED_US: i64 = 2_000_000;
+
 /// Longest gap that a source's dates are believed to tell: a day. Beyond, they were set anew.
 const MAX_DATED_GAP_US: i64 = 86_400_000_000;
 
@@ -137,6 +140,9 @@ impl Ledger {
     pub(super) fn close_batch(&mut self, now: UnixMicros, actions: &mut Vec<Action>) {
         let renditions: Vec<_> =
             self.plan.renditions.iter().map(|plan| RenditionRecord::new(plan.name.clone())).collect();
+        // One batch alone may be ahead of the disk, by which a state that lost its newest part is known.
+        let before = self.batches.values().next_back();
+        self.flush |= before.is_some_and(|before| now.micros_since(before.collected_at) < UNFLUSHED_US);
         let header = self.header_mut();
         let number = header.open_batch;
         header.open_batch += 1;

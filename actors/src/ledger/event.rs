@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::records::{FallbackReason, SkipReason};
+use crate::files::NewestFiles;
 use crate::messages::{
     AirClock, AudioFormat, BatchMedia, ChildId, Cut, FitReport, FragmentFault, OutputFragment, StoredSegment,
 };
@@ -118,6 +119,8 @@ pub enum Event {
         /// The batch.
         batch: u64,
     },
+    /// What lies on disk at the start of a run.
+    FilesFound(NewestFiles),
     /// The user stopped the stream and its outputs have ended: what has not aired never will.
     RunEnded,
     /// A deadline may have come.
@@ -256,5 +259,12 @@ pub enum Note {
     BatchPublished {
         /// The batch.
         batch: u64,
+    },
+    /// The newest part of the ledger is lost: it goes on after what lies on disk.
+    RolledBack {
+        /// The batch that was open by the ledger.
+        from: u64,
+        /// The batch that is open now.
+        to: u64,
     },
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::StreamSupervisor;
+use super::condition::dated;
 use crate::clock;
 use crate::demuxer::DemuxBatch;
 use crate::files::rendition_file;
@@ -236,6 +237,14 @@ impl StreamSupervisor {
                 self.metrics.clock_jumped(by_us);
             }
             Note::BatchPublished { batch } => tracing::info!(stream, batch, "batch published"),
+            Note::RolledBack { from, to } => {
+                let text = format!(
+                    "the state has lost what it knew of batches {from} to {}: the stream goes on after them, without what had not aired",
+                    to - 1
+                );
+                tracing::error!(stream, "{text}");
+                self.last_error = Some(dated("supervisor", text));
+            }
         }
     }
 }

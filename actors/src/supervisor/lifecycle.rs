@@ -50,27 +50,43 @@ impl StreamSupervisor {
         self.lifecycle = Lifecycle::Running;
         self.condition = Condition::new(self.settings());
         self.begin_to_count();
-        let (files, known) = (self.files.clone(), self.known_files());
-        let stream = self.id().to_owned();
-        let prepared = tokio::task::spawn_blocking(move || {
-            files.prepare()?;
-            if let Some(known) = known {
-                let removed = files.remove_unknown(&known)?;
-                if removed > 0 {
-                    tracing::info!(stream, removed, "files that belong to no batch have been removed");
-                }
-            }
-            Ok::<_, std::io::Error>(())
+        let files = self.files.clone();
+        let work = move || files.prepare().and_then(|()| files.newest());
+        self.with_files(ctx, work, |this, newest, ctx| {
+            this.feed(Event::FilesFound(newest), ctx);
+            this.remove_unknown_files(ctx);
         });
-        ctx.wait(prepared.into_actor(self).map(|prepared, this, ctx| {
-            let problem = match prepared {
-                Ok(Ok(())) => return this.begin_work(ctx),
+        self.refresh_condition();
+    }
+
+    fn remove_unknown_files(&mut self, ctx: &mut Context<Self>) {
+        let (files, known, stream) = (self.files.clone(), self.known_files(), self.id().to_owned());
+        let work = move || {
+            let removed = known.map_or(Ok(0), |known| files.remove_unknown(&known))?;
+            if removed > 0 {
+                tracing::info!(stream, removed, "files that belong to no batch have been removed");
+            }
+            Ok(())
+        };
+        self.with_files(ctx, work, |this, (), ctx| this.begin_work(ctx));
+    }
+
+    /// Does work on the folders, then goes on; nothing else is dealt with meanwhile.
+    fn with_files<T: Send + 'static>(
+        &mut self,
+        ctx: &mut Context<Self>,
+        work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+        then: impl FnOnce(&mut Self, T, &mut Context<Self>) + 'static,
+    ) {
+        let done = tokio::task::spawn_blocking(work);
+        ctx.wait(done.into_actor(self).map(|done, this, ctx| {
+            let problem = match done {
+                Ok(Ok(outcome)) => return then(this, outcome, ctx),
                 Ok(Err(error)) => error.to_string(),
                 Err(error) => format!("preparing the folders ended: {error}"),
             };
             this.fail(problem, ctx);
         }));
-        self.refresh_condition();
     }
 
     /// What of the stream's files its ledger knows; none where all are to be kept.

@@ -1,6 +1,7 @@
 //! HLS sequence numbers over stops and skips, and what leaves the disk.
 
 use super::*;
+use crate::files::NewestFiles;
 
 /// Demuxes batch `batch` as the beginning of an epoch.
 fn begin_epoch(driver: &mut Driver, batch: u64) {
@@ -28,6 +29,60 @@ fn a_discontinuity_that_was_never_listed_is_not_counted() {
     assert_eq!(driver.batch(1).state_name(), "skipped");
     begin_epoch(&mut driver, 2);
     assert_eq!((driver.batch(2).hls_sequence, driver.batch(2).hls_discontinuities), (1, 1));
+}
+
+/// The ledger after a start, where files of batches up to this one were found.
+fn found(driver: &mut Driver, batch: u64) -> Vec<Action> {
+    driver.apply(Event::FilesFound(NewestFiles { batch: Some(batch), segment: Some(batch * 2 + 1) }))
+}
+
+#[test]
+fn a_ledger_that_lost_its_newest_part_goes_on_after_what_lies_on_disk() {
+    let mut driver = Driver::new(plan(&["main"]));
+    for batch in 0..3 {
+        driver.demuxed_batch(batch);
+        ready(&mut driver, batch);
+    }
+    let before = driver.ledger.header().clone();
+    assert_eq!(before.open_batch, 3);
+    let told = found(&mut driver, 9);
+    assert!(told.contains(&Action::Note(Note::RolledBack { from: 3, to: 10 })), "{told:?}");
+    let header = driver.ledger.header();
+    assert_eq!((header.open_batch, header.next_segment_number), (10, 20));
+    assert_eq!((header.next_media_sequence, header.clock), (None, None));
+    assert!(header.open_discontinuity);
+    // Seven batches of 6 s that nothing is known of: at most a segment a second, each with a discontinuity.
+    assert!(header.hls_sequence >= 7 * 6, "{header:?}");
+    assert!(header.hls_discontinuities >= before.hls_discontinuities + 7, "{header:?}");
+    assert!(driver.ledger.batches().is_empty());
+    assert_eq!(header.totals, before.totals);
+}
+
+#[test]
+fn of_batches_that_are_complete_at_once_one_alone_is_ahead_of_the_disk() {
+    let mut driver = Driver::new(plan(&["main"]));
+    driver.apply(Event::SegmentStored(segment(0, 8)));
+    assert!(!driver.ledger.take_changes().flush);
+    driver.apply(Event::SegmentStored(segment(1, 8)));
+    assert!(driver.ledger.take_changes().flush);
+    driver.wait(8);
+    driver.apply(Event::SegmentStored(segment(2, 8)));
+    assert!(!driver.ledger.take_changes().flush);
+}
+
+#[test]
+fn files_that_a_killed_process_may_have_begun_or_an_earlier_stream_left_say_nothing() {
+    let mut driver = Driver::new(plan(&["main"]));
+    driver.demuxed_batch(0);
+    let before = driver.ledger.header().clone();
+    // Batch 1 was closed, and begun, a moment before: its number is given out again.
+    for newest in [0, 1] {
+        assert_eq!(found(&mut driver, newest), vec![]);
+    }
+    assert_eq!(*driver.ledger.header(), before);
+    let mut new = Driver::new(plan(&["main"]));
+    assert_eq!(found(&mut new, 40), vec![]);
+    assert_eq!(new.ledger.header().open_batch, 0);
 }
 
 #[test]

@@ -3,19 +3,26 @@
 mod events;
 mod feed;
 mod job;
+#[cfg(test)]
+mod tests;
+mod tracks;
 mod transcode;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+
+use job::Attempt;
 
 use crate::files::StreamFiles;
 use crate::messages::{DemuxerEvent, Reporter, StoredSegment};
 
 /// Command: demux this batch.
-#[derive(Debug, Clone, Message)]
+#[derive(Debug, Clone, PartialEq, Message)]
 #[rtype(result = "()")]
 pub struct DemuxBatch {
     /// The batch's number.
     pub batch: u64,
+    /// Whether these are all of its segments. If not, what they hold is written already, without a report.
+    pub complete: bool,
     /// Its segments, in order.
     pub segments: Vec<StoredSegment>,
     /// Whether it begins a new epoch.
@@ -26,40 +33,43 @@ pub struct DemuxBatch {
     pub carry: Option<String>,
 }
 
+/// Command: no batch becomes complete any more; leave nothing half written.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct DiscardOpen;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Demuxer {
     files: StreamFiles,
     reporter: Reporter,
+    /// What is demuxed of a batch that is not complete.
+    open: Option<Attempt>,
+    /// Whether the last batch was one that can be demuxed as it comes.
+    ahead: bool,
 }
 
 impl Demuxer {
     /// A demuxer of the stream whose files these are.
     #[must_use]
     pub fn new(files: StreamFiles, reporter: Reporter) -> Self {
-        Self { files, reporter }
+        Self { files, reporter, open: None, ahead: true }
     }
-}
 
-impl Actor for Demuxer {
-    type Context = Context<Self>;
-}
-
-impl Handler<DemuxBatch> for Demuxer {
-    type Result = ();
-
-    fn handle(&mut self, command: DemuxBatch, ctx: &mut Self::Context) {
-        let files = self.files.clone();
-        let batch = command.batch;
-        let work = crate::pool::run(move || job::demux(&files, &command));
+    fn demux(&mut self, command: DemuxBatch, ctx: &mut Context<Self>) {
+        let (files, open, batch) = (self.files.clone(), self.open.take(), command.batch);
+        let work = crate::pool::run(move || job::demux(&files, &command, open));
         ctx.wait(work.into_actor(self).map(move |outcome, this, _| {
             let event = match outcome {
-                Ok(Ok(demuxed)) => DemuxerEvent::BatchDemuxed {
-                    batch,
-                    media: Box::new(demuxed.media),
-                    carry: demuxed.carry,
-                    leniencies: demuxed.leniencies,
-                },
+                Ok(Ok(demuxed)) => {
+                    this.ahead = demuxed.copied;
+                    DemuxerEvent::BatchDemuxed {
+                        batch,
+                        media: Box::new(demuxed.media),
+                        carry: demuxed.carry,
+                        leniencies: demuxed.leniencies,
+                    }
+                }
                 Ok(Err(error)) => {
                     let no_space = error.is_for_want_of_space();
                     DemuxerEvent::DemuxFailed { batch, reason: error.to_string(), no_space }
@@ -71,5 +81,57 @@ impl Handler<DemuxBatch> for Demuxer {
             };
             this.reporter.tell(event);
         }));
+    }
+
+    /// What cannot be demuxed ahead is told of when the batch is complete, and all of it demuxed then.
+    fn demux_ahead(&mut self, command: DemuxBatch, ctx: &mut Context<Self>) {
+        let (files, open, batch) = (self.files.clone(), self.open.take(), command.batch);
+        let work = crate::pool::run(move || job::demux_ahead(&files, &command, open));
+        ctx.wait(work.into_actor(self).map(move |outcome, this, _| {
+            let problem = match outcome {
+                Ok(Ok(open)) => return this.open = Some(open),
+                Ok(Err(error)) => error.to_string(),
+                Err(error) => error.to_string(),
+            };
+            tracing::debug!(batch, problem, "the batch is demuxed when it is complete");
+            this.ahead = false;
+        }));
+    }
+
+    fn discard_open(&mut self) {
+        // What is removed with it may lie on a disk that hangs. Without a runtime the process is at its end.
+        if let (Some(open), Ok(runtime)) = (self.open.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn_blocking(move || drop(open));
+        }
+    }
+}
+
+impl Actor for Demuxer {
+    type Context = Context<Self>;
+}
+
+impl Drop for Demuxer {
+    fn drop(&mut self) {
+        self.discard_open();
+    }
+}
+
+impl Handler<DemuxBatch> for Demuxer {
+    type Result = ();
+
+    fn handle(&mut self, command: DemuxBatch, ctx: &mut Self::Context) {
+        if command.complete {
+            self.demux(command, ctx);
+        } else if self.ahead {
+            self.demux_ahead(command, ctx);
+        }
+    }
+}
+
+impl Handler<DiscardOpen> for Demuxer {
+    type Result = ();
+
+    fn handle(&mut self, _: DiscardOpen, _: &mut Self::Context) {
+        self.discard_open();
     }
 }

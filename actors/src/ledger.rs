@@ -117,6 +117,8 @@ enum Postponed {
 #[derive(Debug, Default)]
 struct Issued {
     demux: Option<u64>,
+    /// Which batch was demuxed ahead, and how many segments of it.
+    ahead: (u64, usize),
     sends: BTreeSet<(u64, usize)>,
     remuxes: BTreeSet<(u64, usize)>,
     publishes: BTreeSet<(u64, usize)>,

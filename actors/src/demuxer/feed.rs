@@ -41,12 +41,14 @@ impl Sound {
 }
 
 /// Pushes a batch's segments one by one.
-pub(super) struct Feed<'a> {
-    segments: std::slice::Iter<'a, StoredSegment>,
-    sound: Sound,
+#[derive(Debug)]
+pub(super) struct Feed {
+    /// Numbers of the segments that are pushed.
+    numbers: Vec<u64>,
+    pub sound: Sound,
     /// The sound comes from a playlist of its own.
     apart: bool,
-    /// Audio segments pushed: one that overlaps two segments of video is listed by both.
+    /// Audio segments that are pushed: one that overlaps two segments of video is listed by both.
     pushed: BTreeSet<u64>,
     /// What is pushed behind the pictures.
     transcoded: Option<Transcoded>,
@@ -54,16 +56,16 @@ pub(super) struct Feed<'a> {
     pub leniencies: Vec<(&'static str, u64)>,
 }
 
-impl<'a> Feed<'a> {
+impl Feed {
     /// Transcodes the batch's sound where that is what is done with it.
     pub(super) fn open(
-        segments: &'a [StoredSegment],
+        segments: &[StoredSegment],
         sound: Sound,
         assembler: &mut Assembler,
     ) -> Result<Self, DemuxError> {
-        let apart = segments.iter().any(|segment| segment.audio.is_some());
+        let apart = is_apart(segments);
         let mut feed = Self {
-            segments: segments.iter(),
+            numbers: Vec::with_capacity(segments.len()),
             sound,
             apart,
             pushed: BTreeSet::new(),
@@ -92,21 +94,41 @@ impl<'a> Feed<'a> {
         Ok(feed)
     }
 
+    /// Whether these begin with the segments that are pushed, and the others can be pushed after them.
+    pub(super) fn leads_to(&self, segments: &[StoredSegment]) -> bool {
+        let pushed = self.numbers.iter().copied();
+        self.sound == Sound::Copied
+            && segments.len() >= self.numbers.len()
+            && segments.iter().map(|segment| segment.number).zip(pushed).all(|(now, before)| now == before)
+            && is_apart(segments) == self.apart
+            // That had to be known before the first was pushed.
+            && !segments.last().is_some_and(|segment| segment.is_last)
+    }
+
     /// Pushes the next segment, or all at once where their sound is transcoded; false where there is none left.
-    pub(super) fn push_next(&mut self, assembler: &mut Assembler) -> Result<bool, DemuxError> {
-        if !self.push_segment(assembler)? {
+    pub(super) fn push_next(
+        &mut self,
+        segments: &[StoredSegment],
+        assembler: &mut Assembler,
+    ) -> Result<bool, DemuxError> {
+        if !self.push_segment(segments, assembler)? {
             return Ok(false);
         }
         if let Some(transcoded) = self.transcoded.take() {
             // One encoder's run, and so all of the batch's sound is at hand at once.
-            while self.push_segment(assembler)? {}
+            while self.push_segment(segments, assembler)? {}
             self.push_transcoded(transcoded, assembler)?;
         }
         Ok(true)
     }
 
-    fn push_segment(&mut self, assembler: &mut Assembler) -> Result<bool, DemuxError> {
-        let Some(segment) = self.segments.next() else { return Ok(false) };
+    fn push_segment(
+        &mut self,
+        segments: &[StoredSegment],
+        assembler: &mut Assembler,
+    ) -> Result<bool, DemuxError> {
+        let Some(segment) = segments.get(self.numbers.len()) else { return Ok(false) };
+        self.numbers.push(segment.number);
         let bytes = read(&segment.path)?;
         let of_segment = |source| DemuxError::Segment { number: segment.number, source };
         if self.sound == Sound::Copied && !self.apart {
@@ -160,6 +182,11 @@ impl<'a> Feed<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether the sound comes from a playlist of its own.
+fn is_apart(segments: &[StoredSegment]) -> bool {
+    segments.iter().any(|segment| segment.audio.is_some())
 }
 
 /// The files that hold the batch's audio, in order and once each.

@@ -15,6 +15,7 @@ const BITS_PER_CHANNEL: u64 = 80_000;
 const MAX_ADTS: usize = 32 << 20;
 
 /// Foreign audio as AAC, ready to be assembled.
+#[derive(Debug)]
 pub(super) struct Transcoded {
     /// ADTS, and what of it is used.
     pub stretches: Vec<(Vec<u8>, Stretch)>,

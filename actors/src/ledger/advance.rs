@@ -6,6 +6,7 @@ use super::event::{Action, Fill, Note};
 use super::records::{BatchRecord, FallbackReason, RenditionState};
 use super::{Ledger, MAX_TRIES, Postponed};
 use crate::clock::UnixMicros;
+use crate::demuxer::DemuxBatch;
 use crate::messages::StoredSegment;
 use crate::settings::Fallback;
 
@@ -68,16 +69,37 @@ impl Ledger {
             return;
         }
         let next = self.batches.values().find(|batch| batch.media.is_none() && !batch.is_settled());
-        if let Some(batch) = next {
-            self.issued.demux = Some(batch.number);
-            actions.push(Action::Demux {
-                batch: batch.number,
-                segments: batch.segments.clone(),
-                discontinuity: batch.discontinuity,
-                gap_us: batch.gap_us,
-                carry: self.header.carry.clone(),
-            });
-        }
+        let header = &self.header;
+        let command = match next {
+            Some(batch) => {
+                self.issued.demux = Some(batch.number);
+                DemuxBatch {
+                    batch: batch.number,
+                    complete: true,
+                    segments: batch.segments.clone(),
+                    discontinuity: batch.discontinuity,
+                    gap_us: batch.gap_us,
+                    carry: header.carry.clone(),
+                }
+            }
+            None => {
+                // Demuxed as they come, so that little is left to do when the batch is complete.
+                let ahead = (header.open_batch, header.open_segments.len());
+                if ahead.1 == 0 || ahead == self.issued.ahead {
+                    return;
+                }
+                self.issued.ahead = ahead;
+                DemuxBatch {
+                    batch: header.open_batch,
+                    complete: false,
+                    segments: header.open_segments.clone(),
+                    discontinuity: header.open_discontinuity,
+                    gap_us: header.open_gap_us,
+                    carry: header.carry.clone(),
+                }
+            }
+        };
+        actions.push(Action::Demux(command));
     }
 
     fn advance_rendition(

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::records::{FallbackReason, SkipReason};
+use crate::demuxer::DemuxBatch;
 use crate::files::NewestFiles;
 use crate::messages::{
     AirClock, AudioFormat, BatchMedia, ChildId, Cut, FitReport, FragmentFault, OutputFragment, StoredSegment,
@@ -130,19 +131,8 @@ pub enum Event {
 /// Something to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Demux a batch.
-    Demux {
-        /// Its number.
-        batch: u64,
-        /// Its segments.
-        segments: Vec<StoredSegment>,
-        /// Whether it begins a new epoch.
-        discontinuity: bool,
-        /// Media that was lost right before it, microseconds.
-        gap_us: i64,
-        /// What the batch before left.
-        carry: Option<String>,
-    },
+    /// Demux a batch, or what there is of the open one.
+    Demux(DemuxBatch),
     /// Send a batch's audio to a processor.
     Send {
         /// The batch.

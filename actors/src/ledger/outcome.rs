@@ -288,6 +288,7 @@ impl Ledger {
         match child {
             ChildId::Fetcher => {}
             ChildId::Demuxer => {
+                self.issued.ahead = (0, 0);
                 // What a demuxer hangs on, or dies of, is likely to do the same to the next one.
                 if let Some(batch) = self.issued.demux {
                     self.demux_failed(batch, "the demuxer had to be replaced".to_owned(), actions);

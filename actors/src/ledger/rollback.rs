@@ -4,8 +4,9 @@ use super::event::{Action, Note};
 use super::{Header, Ledger};
 use crate::files::NewestFiles;
 
-/// Batches that a process that is killed may have closed, and begun to write, before that was on disk itself.
-const UNFLUSHED_BATCHES: u64 = 1;
+/// Batches that a process that is killed may have begun to write before that was on disk itself: one that it had
+/// closed, and the open one.
+const UNFLUSHED_BATCHES: u64 = 2;
 
 impl Ledger {
     /// Where the files of batches go on after the ledger's end, they have been on air since: their numbers, and what

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::tests::{SECOND, media, plan, segment};
 use super::*;
+use crate::demuxer::DemuxBatch;
 use crate::messages::{AudioFormat, BatchMedia, ChildId, FitReport, FragmentFault, StoredSegment};
 
 /// What chance may do next. Indices pick among what is possible, modulo its number.
@@ -122,7 +123,13 @@ impl World {
 
     fn act(&mut self, action: Action, flushed: bool) {
         match action {
-            Action::Demux { batch, discontinuity, .. } => self.demux = Some((batch, discontinuity)),
+            Action::Demux(DemuxBatch { batch, complete: true, discontinuity, .. }) => {
+                self.demux = Some((batch, discontinuity))
+            }
+            Action::Demux(ahead) => {
+                assert_eq!((self.demux, ahead.batch), (None, self.ledger.header().open_batch));
+                assert_eq!(ahead.segments, self.ledger.header().open_segments);
+            }
             Action::Send { batch, .. } => {
                 assert!(flushed, "batch {batch} is sent before that is on disk");
                 self.sends.insert(batch);

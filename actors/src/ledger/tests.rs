@@ -9,6 +9,7 @@ use std::sync::Arc;
 use overdub_media::sample::{AudioConfig, VideoConfig};
 
 use super::*;
+use crate::demuxer::DemuxBatch;
 use crate::messages::{
     AudioFormat, AudioMedia, BatchMedia, ChildId, Cut, FitReport, FragmentFault, StoredSegment, VideoMedia,
 };
@@ -154,12 +155,21 @@ fn published(actions: &[Action]) -> Vec<(u64, usize)> {
 #[test]
 fn a_batch_closes_when_its_segments_reach_the_buffer() {
     let mut driver = Driver::new(plan(&["main"]));
-    assert_eq!(driver.apply(Event::SegmentStored(segment(7, 4))), []);
+    let ahead = DemuxBatch {
+        batch: 0,
+        complete: false,
+        segments: vec![segment(7, 4)],
+        discontinuity: false,
+        gap_us: 0,
+        carry: None,
+    };
+    assert_eq!(driver.apply(Event::SegmentStored(segment(7, 4))), [Action::Demux(ahead)]);
+    assert_eq!(driver.wait(1), []);
     let actions = driver.apply(Event::SegmentStored(segment(8, 4)));
     assert!(
         actions
             .iter()
-            .any(|action| matches!(action, Action::Demux { batch: 0, segments, .. } if segments.len() == 2))
+            .any(|action| matches!(action, Action::Demux(DemuxBatch { batch: 0, complete: true, segments, .. }) if segments.len() == 2))
     );
     assert_eq!(driver.ledger.header().open_batch, 1);
     assert_eq!(driver.ledger.header().next_media_sequence, Some(9));
@@ -272,10 +282,18 @@ fn media_that_three_tries_cannot_read_is_skipped_and_the_next_goes_on() {
     for _ in 0..2 {
         let actions =
             driver.apply(Event::DemuxFailed { batch: 0, detail: "junk".to_owned(), no_space: false });
-        assert!(matches!(actions[..], [Action::Demux { batch: 0, .. }]), "{actions:?}");
+        assert!(
+            matches!(actions[..], [Action::Demux(DemuxBatch { batch: 0, complete: true, .. })]),
+            "{actions:?}"
+        );
     }
     let actions = driver.apply(Event::DemuxFailed { batch: 0, detail: "junk".to_owned(), no_space: false });
-    assert!(actions.iter().any(|action| matches!(action, Action::Demux { batch: 1, .. })), "{actions:?}");
+    assert!(
+        actions
+            .iter()
+            .any(|action| matches!(action, Action::Demux(DemuxBatch { batch: 1, complete: true, .. }))),
+        "{actions:?}"
+    );
     assert_eq!(driver.batch(0).state_name(), "skipped");
 }
 
@@ -287,7 +305,7 @@ fn a_full_disk_costs_a_batch_nothing_but_time() {
         let full = Event::DemuxFailed { batch: 0, detail: "no space".to_owned(), no_space: true };
         assert_eq!(driver.apply(full), []);
         assert_eq!(driver.ledger.next_deadline(), Some(driver.now.plus_micros(SECOND)));
-        assert!(matches!(driver.wait(1)[..], [Action::Demux { batch: 0, .. }]));
+        assert!(matches!(driver.wait(1)[..], [Action::Demux(DemuxBatch { batch: 0, complete: true, .. })]));
     }
     driver.apply(Event::BatchDemuxed { batch: 0, media: Box::new(media(0, 8)), carry: String::new() });
     driver.processed(0);

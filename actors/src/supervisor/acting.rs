@@ -7,7 +7,6 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use super::StreamSupervisor;
 use super::condition::dated;
 use crate::clock;
-use crate::demuxer::DemuxBatch;
 use crate::files::rendition_file;
 use crate::ledger::{Action, BatchRecord, Fill, Note, SkipReason};
 use crate::messages::{
@@ -58,10 +57,13 @@ impl StreamSupervisor {
 
     fn act(&mut self, action: Action, ctx: &mut Context<Self>) {
         match action {
-            Action::Demux { batch, segments, discontinuity, gap_us, carry } => {
+            Action::Demux(command) => {
                 if let Some(demuxer) = &self.children.demuxer {
-                    demuxer.do_send(DemuxBatch { batch, segments, discontinuity, gap_us, carry });
-                    self.owes(&ChildId::Demuxer);
+                    let complete = command.complete;
+                    demuxer.do_send(command);
+                    if complete {
+                        self.owes(&ChildId::Demuxer);
+                    }
                 }
             }
             Action::Send { batch, rendition } => self.send(batch, rendition),

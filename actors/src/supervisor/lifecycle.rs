@@ -11,6 +11,7 @@ use super::condition::{Condition, dated};
 use super::watch::WATCH_INTERVAL;
 use super::{Drain, Lifecycle, StreamSupervisor, ledger_plan};
 use crate::clock;
+use crate::demuxer::DiscardOpen;
 use crate::files::KnownFiles;
 use crate::ledger::{Event, Ledger};
 use crate::messages::ChildId;
@@ -207,6 +208,9 @@ impl StreamSupervisor {
                     waiters: vec![done],
                 });
                 self.end_child(&ChildId::Fetcher);
+                if let Some(demuxer) = &self.children.demuxer {
+                    demuxer.do_send(DiscardOpen);
+                }
                 let grace = self.tree.shutdown_grace;
                 self.drain_timers = vec![
                     ctx.run_later(grace, |this, ctx| this.finish_drain(ctx)),

@@ -11,6 +11,7 @@ use fastrand::Rng;
 
 use super::checks::Checks;
 use crate::clock::UnixMicros;
+use crate::demuxer::DemuxBatch;
 use crate::ledger::tests::{SECOND, media, plan};
 use crate::ledger::{Action, BatchRecord, Changes, Event, Fill, Header, Ledger, LedgerPlan, Note};
 use crate::messages::{AudioFormat, BatchMedia, ChildId, FitReport, FragmentFault};
@@ -277,10 +278,11 @@ impl World {
 
     fn act(&mut self, action: Action, flushed: bool) {
         match action {
-            Action::Demux { batch, .. } => {
+            Action::Demux(DemuxBatch { batch, complete: true, .. }) => {
                 let time_us = self.random.i64(20_000..200_000);
                 self.later(time_us, What::Demuxed(batch), DEMUXER);
             }
+            Action::Demux(_) => {}
             Action::Send { batch, .. } => {
                 assert!(flushed, "batch {batch} is sent before that is on disk");
                 self.sends.insert(batch);

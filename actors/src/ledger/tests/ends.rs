@@ -69,7 +69,7 @@ fn a_batch_that_children_die_of_is_given_up() {
     }
     let demuxing = |actions: &[Action]| {
         actions.iter().find_map(|action| match action {
-            Action::Demux { batch, .. } => Some(*batch),
+            Action::Demux(DemuxBatch { batch, complete: true, .. }) => Some(*batch),
             _ => None,
         })
     };

@@ -8,7 +8,7 @@ fn lose(driver: &mut Driver, media_sequence: u64, seconds: i64) -> Vec<Action> {
 
 fn gap_before(actions: &[Action]) -> Option<(u64, i64)> {
     actions.iter().find_map(|action| match action {
-        Action::Demux { batch, gap_us, .. } => Some((*batch, *gap_us)),
+        Action::Demux(DemuxBatch { batch, complete: true, gap_us, .. }) => Some((*batch, *gap_us)),
         _ => None,
     })
 }

@@ -130,3 +130,67 @@ async fn what_happens_is_told_as_it_happens_and_sighup_changes_what_can_change()
     let log = overdub.process.log();
     assert!(!log.contains("hunter"), "a secret is in the log");
 }
+
+/// Events beyond those that the service keeps for a listener, and bytes beyond those that the kernel does.
+const MANY_EVENTS: usize = 8192;
+const MANY_BYTES: usize = 16 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_does_not_read_is_dropped_with_the_reason_and_costs_nobody_anything() {
+    let folder = folder();
+    let settings = [("OVERDUB__SERVER__RATE_LIMIT", "0")];
+    let mut overdub = Overdub::start_with(folder.path(), &settings).await.unwrap();
+    let address = overdub.base.strip_prefix("http://").unwrap().parse().unwrap();
+    overdub
+        .create(&json!({"streamId": "s", "sourceUrl": "http://127.0.0.1:9/a.m3u8", "autostart": false}))
+        .await;
+    let mut slow = Listener::connect(address, "/api/events", "").await.unwrap();
+    let mut quick = Listener::connect(address, "/api/events", "").await.unwrap();
+    assert_eq!(slow.event("snapshot").await["streams"][0]["streamId"], "s");
+
+    let reads = tokio::spawn(async move {
+        let (mut events, mut bytes) = (0, 0);
+        while events < MANY_EVENTS || bytes < MANY_BYTES {
+            let event = quick.next().await.expect("a listener that reads is kept");
+            assert_ne!(event["type"], "closing", "{event}");
+            (events, bytes) = (events + 1, bytes + event.to_string().len());
+        }
+        quick
+    });
+    let before = overdub.resident_bytes();
+    let mut round = 0;
+    while !reads.is_finished() {
+        let word = format!("{}", round % 7).repeat(700);
+        let (fallback, language) = if round % 2 == 0 { ("silence", "de") } else { ("drop", "en") };
+        let change = json!({
+            "sourceUrl": format!("http://127.0.0.1:9/{word}.m3u8"), "delay": 10 + round % 2,
+            "bufferDuration": 10 + round % 3, "maxConcurrentBatches": 1 + round % 5, "fallback": fallback,
+            "audioLanguage": language,
+        });
+        let answer = overdub.send("PATCH", "/api/streams/s", change.to_string().as_bytes()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        round += 1;
+    }
+    let mut quick = reads.await.unwrap();
+    let grown = overdub.resident_bytes().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes more are held");
+    let mut last = json!(null);
+    let reads = async {
+        loop {
+            match slow.next().await {
+                Ok(event) => last = event,
+                Err(end) => break end.expect("a close that says why"),
+            }
+        }
+    };
+    let end = tokio::time::timeout(LIMIT, reads).await.expect("it is dropped");
+    assert_eq!(last["type"], "closing", "{last}");
+    assert!(last["reason"].as_str().unwrap().starts_with("too slow: "), "{last}");
+    assert!(end.description.unwrap().contains("connect again"));
+    // The other one goes on, and a new one is let in.
+    overdub.send("DELETE", "/api/streams/s", b"").await;
+    heard(&mut quick, "the deletion is told", |event| (event["type"] == "deleted").then_some(())).await;
+    let mut again = Listener::connect(address, "/api/events", "").await.unwrap();
+    assert_eq!(again.event("snapshot").await["streams"], json!([]));
+    assert!(overdub.process.running());
+}

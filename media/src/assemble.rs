@@ -202,6 +202,12 @@ impl Assembler {
         self.beside.is_last = true;
     }
 
+    /// Where audio that comes in two batches ended in the one before, in 90 kHz ticks of the source.
+    #[must_use]
+    pub fn audio_end_90k(&self) -> Option<i64> {
+        self.beside.end_90k()
+    }
+
     /// What [`crate::foreign::ForeignReader`] must know of the batch before.
     #[must_use]
     pub fn foreign_carry(&self) -> ForeignCarry {

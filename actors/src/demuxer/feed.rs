@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use overdub_media::assemble::{AssembleError, Assembler, Input, Take};
-use overdub_media::foreign::ForeignCarry;
+use overdub_media::foreign::{ForeignCarry, ForeignReader};
 
 use super::job::{DemuxError, file_error};
 use super::transcode::{Transcoded, transcode};
@@ -86,9 +86,15 @@ impl Feed {
                 // Segments of a playlist of its own come again with the next batch, which so needs no frames of
                 // this one.
                 let carry = if apart { ForeignCarry::default() } else { assembler.foreign_carry() };
+                let mut reader = ForeignReader::new(carry);
+                if apart {
+                    reader.fall_in_with(assembler.audio_end_90k());
+                }
+                if is_last {
+                    reader.expect_end();
+                }
                 let take = if apart { Take::Audio } else { Take::All };
-                let files = audio_files(segments, apart).map(read);
-                feed.transcoded = transcode(carry, files, take, is_last)?;
+                feed.transcoded = transcode(reader, audio_files(segments, apart).map(read), take)?;
             }
         }
         Ok(feed)

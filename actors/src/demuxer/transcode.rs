@@ -27,18 +27,12 @@ pub(super) struct Transcoded {
     pub counters: Vec<(&'static str, u64)>,
 }
 
-/// Transcodes the audio of a batch's segments, the stream's last or not, on a thread that may block; none where not
-/// one frame came.
+/// Transcodes the audio of a batch's segments, on a thread that may block; none where not one frame came.
 pub(super) fn transcode(
-    carry: ForeignCarry,
+    mut reader: ForeignReader,
     segments: impl Iterator<Item = Result<Bytes, DemuxError>>,
     take: Take,
-    is_last: bool,
 ) -> Result<Option<Transcoded>, DemuxError> {
-    let mut reader = ForeignReader::new(carry);
-    if is_last {
-        reader.expect_end();
-    }
     for segment in segments {
         match reader.push(&Input::whole(&segment?).take(take)) {
             Ok(()) | Err(AssembleError::NoTrack { .. }) => {}

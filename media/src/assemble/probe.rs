@@ -1,6 +1,7 @@
 //! What a segment is, before a batch is made of it.
 
 use super::carry::SourceCarry;
+use super::packed::split_tags;
 use super::source::Source;
 use super::{AssembleError, Input, Take};
 use crate::aac::UnsupportedAac;
@@ -113,11 +114,14 @@ fn look(input: &Input<'_>, container: Container) -> Result<Probe, AssembleError>
     });
     let first_video = units.iter().filter(|unit| unit.picture().is_some()).find_map(first);
     let first_audio = units.iter().filter(|unit| unit.picture().is_none()).find_map(first);
+    let found = refused.as_ref().and_then(|_| foreign(input));
+    let first_audio = first_audio.or(found.as_ref().and_then(|(_, first_90k)| *first_90k));
+    let found = found.map(|(audio, _)| audio);
     let audio = match refused {
         Some(AssembleError::UnsupportedCodec { codec, transcodable, .. }) => {
-            foreign(input).filter(|_| transcodable).or(Some(ProbedAudio::Unsupported(codec)))
+            found.filter(|_| transcodable).or(Some(ProbedAudio::Unsupported(codec)))
         }
-        Some(cause) => foreign(input).or(Some(ProbedAudio::Unsupported(cause.to_string()))),
+        Some(cause) => found.or(Some(ProbedAudio::Unsupported(cause.to_string()))),
         None => audio.map(ProbedAudio::Aac),
     };
     let first_90k = match (first_video, first_audio) {
@@ -142,9 +146,14 @@ fn units(input: &Input<'_>, take: Take) -> Result<(Vec<Unit>, Counters), Assembl
     Ok((std::mem::take(&mut source.units), counters))
 }
 
-fn foreign(input: &Input<'_>) -> Option<ProbedAudio> {
+/// Audio that must be transcoded, and its first time. (Packed audio may have none, and is read as if it were 0.)
+fn foreign(input: &Input<'_>) -> Option<(ProbedAudio, Option<i64>)> {
     let mut reader = ForeignReader::new(ForeignCarry::default());
+    reader.expect_end();
     reader.push(input).ok()?;
     let found = reader.finish()?;
-    Some(ProbedAudio::Foreign(found.codec, found.sample_rate, found.channels))
+    let timeless = matches!(sniff(input.data), Container::Packed(_))
+        && split_tags(input.data, &mut Vec::new()).0.is_none();
+    let first_90k = found.stretches.first().map(|stretch| stretch.pts_90k).filter(|_| !timeless);
+    Some((ProbedAudio::Foreign(found.codec, found.sample_rate, found.channels), first_90k))
 }

@@ -50,6 +50,15 @@ impl Run {
     }
 }
 
+/// What of a batch's place among the others decides its stretches.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place {
+    /// No batch comes after it.
+    pub is_last: bool,
+    /// An access unit begins here, in 90 kHz ticks: where the batch before ended, if its end comes again in this one.
+    pub grid_90k: Option<i64>,
+}
+
 /// Puts frames of a codec and a sample rate into stretches behind what the batch before left; gives the stretches and
 /// what the next batch must know of them, unless this one is the last, and counts jumps.
 #[must_use]
@@ -57,7 +66,7 @@ pub fn plan(
     (codec, rate): (ForeignCodec, u32),
     carry: ForeignCarry,
     frames: Vec<TimedFrame>,
-    is_last: bool,
+    Place { is_last, grid_90k }: Place,
 ) -> (Vec<Stretch>, ForeignCarry, u64) {
     let mut runs: Vec<Run> = Vec::new();
     if !carry.tail.is_empty() {
@@ -85,6 +94,17 @@ pub fn plan(
             (None, Some(time)) if frame.entry => runs.push(begin(frame, time)),
             // Nothing tells when it is, or it adds to a frame that is not there.
             (None, _) => {}
+        }
+    }
+    for run in runs.iter_mut().filter(|run| run.lead == 0) {
+        let start = run.time_of(0, rate);
+        let before = grid_90k.map(|grid| unwrap_near(grid, start).saturating_sub(start));
+        let before = before.map_or(0, |ticks| rescale(ticks, TICKS_PER_SECOND as u32, rate));
+        // A run that begins behind the batch before has no unit to fall in with.
+        if let Ok(samples @ 1..) = u64::try_from(before)
+            && samples < run.samples
+        {
+            run.lead = samples % AAC_FRAME;
         }
     }
     let last = runs.len().saturating_sub(1);
@@ -177,7 +197,23 @@ mod tests {
     }
 
     fn run(carry: ForeignCarry, frames: Vec<TimedFrame>) -> (Vec<Stretch>, ForeignCarry, u64) {
-        plan((ForeignCodec::MpegLayer3, 48_000), carry, frames, false)
+        plan((ForeignCodec::MpegLayer3, 48_000), carry, frames, Place::default())
+    }
+
+    const LAST: Place = Place { is_last: true, grid_90k: None };
+
+    #[test]
+    fn what_comes_again_falls_in_with_the_grid_of_the_batch_before() {
+        let codec = (ForeignCodec::MpegLayer3, 48_000);
+        // The batch before ended 41 access units behind frame 0; frames come again from the thirtieth on.
+        let end = 900_000 + 41 * 1920;
+        for (wrapped, first) in [(0, 30), (1 << 33, 30), (0, 36), (0, 48)] {
+            let place = Place { is_last: false, grid_90k: Some(end + wrapped) };
+            let (stretches, ..) = plan(codec, ForeignCarry::default(), frames(first, 60), place);
+            let begins = stretches[0].pts_90k;
+            let expected = if first < 36 { 0 } else { (900_000 + first * 2160 - end).max(0) % 1920 };
+            assert_eq!((begins - end).rem_euclid(1920), expected, "from {first}: {begins}");
+        }
     }
 
     #[test]
@@ -210,7 +246,7 @@ mod tests {
     #[test]
     fn the_last_batch_leaves_nothing() {
         let (first, carry, _) = run(ForeignCarry::default(), frames(0, 99));
-        let (second, carry, _) = plan((ForeignCodec::MpegLayer3, 48_000), carry, frames(99, 99), true);
+        let (second, carry, _) = plan((ForeignCodec::MpegLayer3, 48_000), carry, frames(99, 99), LAST);
         assert_eq!(
             first[0].take_access_units + second[0].take_access_units,
             (198_usize * 1152).div_ceil(1024)
@@ -218,7 +254,7 @@ mod tests {
         assert!(carry.tail.is_empty());
         // Not one frame more comes with the end.
         let (first, carry, _) = run(ForeignCarry::default(), frames(0, 99));
-        let (rest, ..) = plan((ForeignCodec::MpegLayer3, 48_000), carry, Vec::new(), true);
+        let (rest, ..) = plan((ForeignCodec::MpegLayer3, 48_000), carry, Vec::new(), LAST);
         assert_eq!(first[0].take_access_units + rest[0].take_access_units, (99_usize * 1152).div_ceil(1024));
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::plan::{TimedFrame, plan};
+use super::plan::{Place, TimedFrame, plan};
 use super::{ForeignCarry, Transcode};
 use crate::assemble::content;
 use crate::assemble::packed::split_tags;
@@ -27,7 +27,7 @@ pub struct ForeignReader {
     init: Option<(Bytes, Arc<Movie>)>,
     /// Frames of fMP4, which have whole times of their own.
     samples: Vec<Frame>,
-    is_last: bool,
+    place: Place,
 }
 
 /// The elementary stream, with the frames so far.
@@ -86,13 +86,19 @@ impl ForeignReader {
             counters: Counters::default(),
             init: None,
             samples: Vec::new(),
-            is_last: false,
+            place: Place::default(),
         }
     }
 
     /// No batch comes after this one: nothing of it is left for later.
     pub fn expect_end(&mut self) {
-        self.is_last = true;
+        self.place.is_last = true;
+    }
+
+    /// The end of the batch before comes again in this one, whose access units are to lie on the same grid:
+    /// [`crate::assemble::Assembler::audio_end_90k`] tells where it ended.
+    pub fn fall_in_with(&mut self, end_90k: Option<i64>) {
+        self.place.grid_90k = end_90k;
     }
 
     /// Takes one whole segment, whatever of it is asked for: its first audio stream that can become AAC is read.
@@ -190,7 +196,7 @@ impl ForeignReader {
     /// Ends the batch; `None` where not one frame came.
     #[must_use]
     pub fn finish(self) -> Option<Transcode> {
-        let Self { carry, demuxer, stream, mut counters, samples, is_last, .. } = self;
+        let Self { carry, demuxer, stream, mut counters, samples, place, .. } = self;
         let program = demuxer.program().cloned().or_else(|| carry.program.clone());
         let Stream { overrides, frames, mut out, counters: of_stream, .. } = stream;
         counters.merge(&of_stream);
@@ -227,7 +233,7 @@ impl ForeignReader {
         }
         let same = carry.codec.is_none_or(|codec| codec == first.codec);
         let carry = if same { carry } else { ForeignCarry::default() };
-        let (stretches, next, jumps) = plan((first.codec, first.sample_rate), carry, timed, is_last);
+        let (stretches, next, jumps) = plan((first.codec, first.sample_rate), carry, timed, place);
         counters.add("audio_jumps", jumps);
         let carry = ForeignCarry {
             rest,

@@ -94,6 +94,71 @@ fn transcode(
     Some((audio, config.unwrap(), whole.stretches[0].stream.concat(), pictures))
 }
 
+/// Batches of one segment of pictures each, and the segments of sound beside it, as the fetcher pairs them: some come
+/// in two batches.
+fn transcode_apart(
+    folder: &Path,
+    (pictures, sound): (&[Bytes], &[Bytes]),
+    codec: ForeignCodec,
+) -> Option<(Vec<AudioSample>, AudioConfig, Vec<u8>)> {
+    let (mut carry, mut audio, mut config) = (Carry::default(), Vec::new(), None);
+    let start = |segment: &Bytes| probe(&Input::whole(segment)).unwrap().first_90k.unwrap();
+    let starts: Vec<i64> = sound.iter().map(start).collect();
+    let ends = starts.iter().skip(1).copied().chain([i64::MAX]);
+    let spans: Vec<(i64, i64)> = starts.iter().copied().zip(ends).collect();
+    let begins: Vec<i64> = pictures.iter().map(start).collect();
+    let mut whole = ForeignReader::new(Default::default());
+    for segment in sound {
+        whole.push(&Input::whole(segment)).unwrap();
+    }
+    for (index, segment) in pictures.iter().enumerate() {
+        let end = begins.get(index + 1).copied().unwrap_or(i64::MAX / 2);
+        let beside = spans
+            .iter()
+            .zip(sound)
+            .filter(|((from, to), _)| *from < end + 18_000 && *to > begins[index] - 18_000);
+        let mut assembler = Assembler::new(carry.clone(), false);
+        assembler.expect_overlaps();
+        let mut reader = ForeignReader::new(Default::default());
+        reader.fall_in_with(assembler.audio_end_90k());
+        for (_, segment) in beside {
+            reader.push(&Input::whole(segment).take(Take::Audio)).unwrap();
+        }
+        let found = reader.finish().unwrap();
+        assembler.push(&Input::whole(segment).take(Take::Video)).unwrap();
+        for stretch in &found.stretches {
+            assembler.push_transcoded(&encode(folder, &found, stretch)?, stretch).unwrap();
+        }
+        assembler.set_foreign_carry(found.carry);
+        let cuts = assembler.take_cuts();
+        let end = assembler.finish().unwrap();
+        for cut in cuts.iter().chain(&end.cuts) {
+            audio.extend(cut.audio.iter().cloned());
+        }
+        config = end.audio.or(config);
+        carry = serde_json::from_str(&serde_json::to_string(&end.carry).unwrap()).unwrap();
+    }
+    let whole = whole.finish().unwrap();
+    assert_eq!((codec, whole.stretches.len()), (whole.codec, 1), "{:?}", whole.counters);
+    Some((audio, config.unwrap(), whole.stretches[0].stream.concat()))
+}
+
+#[test]
+fn sound_in_a_playlist_of_its_own_goes_on_unbroken() {
+    let encoders: [(ForeignCodec, &[&str]); 2] = [
+        (ForeignCodec::MpegLayer3, &["-c:a", "libmp3lame", "-b:a", "128k"]),
+        (ForeignCodec::Ac3, &["-c:a", "ac3", "-b:a", "256k"]),
+    ];
+    for (codec, encoder) in encoders {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let made = (segments(folders[0].path(), encoder, true), segments(folders[1].path(), encoder, false));
+        let (Some(pictures), Some(sound)) = made else { return };
+        let parts = transcode_apart(folders[0].path(), (&pictures, &sound), codec);
+        let Some((audio, config, source)) = parts else { return };
+        compare(folders[0].path(), codec, &audio, &config, &source);
+    }
+}
+
 /// The sound that comes out of all batches is the source's, everywhere; borders are no exception.
 fn check(codec: ForeignCodec, encoder: &[&str], video: bool) {
     let folder = tempfile::tempdir().unwrap();
@@ -101,18 +166,22 @@ fn check(codec: ForeignCodec, encoder: &[&str], video: bool) {
     assert!(segments.len() > 3);
     let Some((audio, config, source, pictures)) = transcode(folder.path(), &segments, codec) else { return };
     assert_eq!(pictures > 0, video);
+    compare(folder.path(), codec, &audio, &config, &source);
+}
+
+fn compare(folder: &Path, codec: ForeignCodec, audio: &[AudioSample], config: &AudioConfig, source: &[u8]) {
     for pair in audio.windows(2) {
         assert_eq!(pair[0].time + i64::from(pair[0].duration), pair[1].time, "no hole, no overlap");
         assert_eq!(pair[0].duration, 1024);
     }
     assert_eq!((config.sample_rate, config.channels), (48_000, 2));
-    let params = overdub_media::aac::AacParams::of(&config).unwrap();
+    let params = overdub_media::aac::AacParams::of(config).unwrap();
     let adts: Vec<u8> = audio
         .iter()
         .flat_map(|unit| [&params.adts_header(unit.data.len()).unwrap()[..], &unit.data].concat())
         .collect();
-    let Some(heard) = pcm(folder.path(), "aac", &adts) else { return };
-    let Some(expected) = pcm(folder.path(), codec.ffmpeg_format(), &source) else { return };
+    let Some(heard) = pcm(folder, "aac", &adts) else { return };
+    let Some(expected) = pcm(folder, codec.ffmpeg_format(), source) else { return };
     // All but what is left to a batch that does not come.
     assert!(heard.len() <= expected.len() && expected.len() - heard.len() < 4 * 2048, "{codec:?}");
     for (index, (heard, expected)) in heard.chunks(1024).zip(expected.chunks(1024)).enumerate().skip(4) {

@@ -16,7 +16,7 @@ LOCKED := --locked
 .PHONY: help build demo page lint fmt clippy deny page-lint test page-test chaos fuzz bench soak check fixtures setup-media setup-peers setup-schemathesis setup-deny
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
 build: page ## the release binary, target/release/overdub
 	$(CARGO) build --release $(LOCKED)

@@ -120,6 +120,7 @@ fn ledger(criterion: &mut Criterion) {
         backlog_us: 0,
         is_last: false,
         date_ranges: Vec::new(),
+        cue_tags: 0,
         audio: None,
     };
     let mut group = criterion.benchmark_group("ledger");

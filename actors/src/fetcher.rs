@@ -45,6 +45,7 @@ mod watched;
 mod work;
 
 pub(crate) use address::{PrivateAddress, Resolver, check_literal};
+pub use address::{Refuses, refusal};
 
 /// What a fetcher is to do.
 #[derive(Clone)]
@@ -67,8 +68,8 @@ pub struct FetcherConfig {
     pub limits: FetchLimits,
     /// Whether there is room for another segment.
     pub space: Arc<Space>,
-    /// Whether loopback, private and link-local addresses may be asked.
-    pub allow_private: bool,
+    /// Addresses that may not be asked, whatever names or redirects lead to them.
+    pub refuses: Refuses,
 }
 
 impl fmt::Debug for FetcherConfig {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use overdub_actors::fetcher::{FetchLimits, FetcherConfig, ResumeAt};
+use overdub_actors::fetcher::{FetchLimits, FetcherConfig, ResumeAt, refusal};
 use overdub_actors::messages::FetcherEvent;
 use tokio::io::AsyncWriteExt;
 
@@ -170,10 +170,54 @@ async fn private_addresses_are_refused_as_literals_names_and_in_segments() {
     server.text("/live.m3u8", &playlist("a", 0..1));
     for host in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0x7f000001", "2130706433"] {
         let url = format!("http://{host}:{}/live.m3u8", server.port);
-        let mut run = Run::of(FetcherConfig { allow_private: false, ..config(&url) });
+        let mut run = Run::of(FetcherConfig { refuses: refusal(false), ..config(&url) });
         assert_eq!(run.failed().await, "address is private, and fetch.allow_private is false", "{host}");
     }
     assert!(server.requests("/live.m3u8").is_empty());
+}
+
+/// Answers each connection with these bytes, at an address of its own.
+async fn stranger(answer: String) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.2:0").await.expect("another loopback address");
+    let port = listener.local_addr().expect("its address").port();
+    actix::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            if tokio::io::AsyncReadExt::read(&mut socket, &mut request).await.is_ok() {
+                // A client that has gone wants no answer.
+                _ = socket.write_all(answer.as_bytes()).await;
+            }
+        }
+    });
+    port
+}
+
+#[actix::test]
+async fn redirects_and_names_of_an_allowed_server_lead_to_no_refused_address() {
+    let server = Server::start().await;
+    serve_segments(&server, "a", 0..1);
+    server.text("/live.m3u8", &playlist("a", 0..1));
+    let refuses = |address: std::net::IpAddr| address != std::net::Ipv4Addr::new(127, 0, 0, 2);
+    let of = |url: String| Run::of(FetcherConfig { refuses, ..config(&url) });
+    let (port, refused) = (server.port, "address is private, and fetch.allow_private is false");
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
+        let target = format!("http://{host}:{port}/live.m3u8");
+        let answer = format!(
+            "HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        let away = stranger(answer).await;
+        assert_eq!(of(format!("http://127.0.0.2:{away}/live.m3u8")).failed().await, refused, "{target}");
+
+        let text = format!(
+            "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://{host}:{port}/a0.ts\n#EXT-X-ENDLIST\n"
+        );
+        let answer =
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}", text.len());
+        let away = stranger(answer).await;
+        let (_, _, reason) = of(format!("http://127.0.0.2:{away}/live.m3u8")).lost().await;
+        assert_eq!(reason, refused, "{host}");
+    }
+    assert!(server.requests("/live.m3u8").is_empty() && server.requests("/a0.ts").is_empty());
 }
 
 #[actix::test]

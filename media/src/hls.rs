@@ -156,6 +156,8 @@ pub struct Segment {
     pub program_date_time: Option<i64>,
     /// EXT-X-GAP: the segment is missing and must not be asked for.
     pub gap: bool,
+    /// Tags of vendors before it that say where advertisements begin or end; writing leaves them out.
+    pub cue_tags: u32,
 }
 
 /// A part of a resource, in bytes.

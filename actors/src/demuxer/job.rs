@@ -167,10 +167,15 @@ impl Attempt {
         let mut leniencies = assembled.counters;
         let copied = feed.sound == Sound::Copied;
         leniencies.extend(feed.leniencies);
+        let cue_tags: u64 = command.segments.iter().map(|segment| u64::from(segment.cue_tags)).sum();
+        leniencies.push(("cue_tags_dropped", cue_tags));
         leniencies.extend(video.events.counters());
         let program_date_time = command.segments.first().and_then(|segment| segment.program_date_time);
         let mut date_ranges = video.events.date_ranges(start_90k, program_date_time);
-        date_ranges.extend(command.segments.iter().flat_map(|segment| segment.date_ranges.iter().cloned()));
+        let of_source = command.segments.iter().flat_map(|segment| segment.date_ranges.iter().cloned());
+        let before = date_ranges.len();
+        date_ranges.extend(of_source);
+        leniencies.push(("date_ranges_passed_on", (date_ranges.len() - before) as u64));
         let carry = serde_json::to_string(&assembled.carry).map_err(DemuxError::Carry)?;
         let media = BatchMedia {
             epoch,

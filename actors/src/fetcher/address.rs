@@ -16,10 +16,19 @@ use url::Host;
 #[error("address is private, and fetch.allow_private is false")]
 pub(crate) struct PrivateAddress;
 
-/// Resolves names by the system, and leaves out private addresses where they are not allowed.
+/// Which addresses are refused.
+pub type Refuses = fn(IpAddr) -> bool;
+
+/// What `fetch.allow_private` refuses.
+#[must_use]
+pub fn refusal(allow_private: bool) -> Refuses {
+    if allow_private { |_| false } else { is_private }
+}
+
+/// Resolves names by the system, and leaves out addresses that are refused.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Resolver {
-    pub allow_private: bool,
+    pub refuses: Refuses,
 }
 
 impl Resolve for Resolver {
@@ -33,22 +42,21 @@ impl Resolve for Resolver {
             let host = host.trim_start_matches('[').trim_end_matches(']');
             let found: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
             let any = !found.is_empty();
-            let allowed: Vec<_> =
-                found.into_iter().filter(|address| self.allow_private || !is_private(address.ip())).collect();
+            let allowed: Vec<_> = found.into_iter().filter(|address| !(self.refuses)(address.ip())).collect();
             if any && allowed.is_empty() { Err(PrivateAddress.into()) } else { Ok(allowed) }
         }
         .boxed_local()
     }
 }
 
-/// Refuses a literal private address: literals never reach the resolver.
-pub(crate) fn check_literal(host: &Host<&str>) -> Result<(), PrivateAddress> {
-    let private = match host {
+/// Refuses a literal address: literals never reach the resolver.
+pub(crate) fn check_literal(host: &Host<&str>, refuses: Refuses) -> Result<(), PrivateAddress> {
+    let refused = match host {
         Host::Domain(_) => false,
-        Host::Ipv4(address) => is_private(IpAddr::V4(*address)),
-        Host::Ipv6(address) => is_private(IpAddr::V6(*address)),
+        Host::Ipv4(address) => refuses(IpAddr::V4(*address)),
+        Host::Ipv6(address) => refuses(IpAddr::V6(*address)),
     };
-    if private { Err(PrivateAddress) } else { Ok(()) }
+    if refused { Err(PrivateAddress) } else { Ok(()) }
 }
 
 /// Whether an address is not one of the public internet (IANA special-purpose registries).
@@ -150,9 +158,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_for_a_private_address_does_not_resolve() {
-        let refusing = Resolver { allow_private: false };
+        let refusing = Resolver { refuses: refusal(false) };
         let error = refusing.lookup("localhost", 80).await.expect_err("localhost is private");
         assert!(error.is::<PrivateAddress>());
-        assert!(Resolver { allow_private: true }.lookup("localhost", 80).await.is_ok());
+        assert!(Resolver { refuses: refusal(true) }.lookup("localhost", 80).await.is_ok());
     }
 }

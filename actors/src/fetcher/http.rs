@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::FetchLimits;
-use super::address::{Resolver, check_literal};
+use super::address::{Refuses, Resolver, check_literal};
 use super::watched::{Ends, Watched};
 use super::work::Pulse;
 use crate::clock;
@@ -41,7 +41,7 @@ pub(super) struct Http {
     client: Client,
     authorities: BTreeSet<String>,
     limits: FetchLimits,
-    allow_private: bool,
+    refuses: Refuses,
     headers: Headers,
     cookies: Jar,
     pulse: Rc<Pulse>,
@@ -57,11 +57,11 @@ pub(super) struct Validators {
 
 impl Http {
     /// A client that sends `headers` along.
-    pub(super) fn new(limits: FetchLimits, allow_private: bool, headers: Headers, pulse: Rc<Pulse>) -> Self {
+    pub(super) fn new(limits: FetchLimits, refuses: Refuses, headers: Headers, pulse: Rc<Pulse>) -> Self {
         let ends = Ends::default();
-        let client = client(&limits, allow_private, &ends);
+        let client = client(&limits, refuses, &ends);
         let cookies = Jar::default();
-        Self { client, authorities: BTreeSet::new(), limits, allow_private, headers, cookies, pulse, ends }
+        Self { client, authorities: BTreeSet::new(), limits, refuses, headers, cookies, pulse, ends }
     }
 
     /// Asks for `url`, following redirects; the answer is good when this returns, its body still to be read.
@@ -147,10 +147,7 @@ impl Http {
             return Err(FetchError::Scheme);
         }
         let host = url.host().ok_or(FetchError::BadUri)?;
-        if !self.allow_private {
-            check_literal(&host)?;
-        }
-        Ok(())
+        Ok(check_literal(&host, self.refuses)?)
     }
 
     /// The head of the answer; none where the deadline came first.
@@ -162,7 +159,7 @@ impl Http {
         self.authorities.insert(asked.url.authority().to_owned());
         if self.authorities.len() > MAX_AUTHORITIES {
             self.authorities.clear();
-            self.client = client(&self.limits, self.allow_private, &self.ends);
+            self.client = client(&self.limits, self.refuses, &self.ends);
         }
         let mut again = true;
         loop {
@@ -213,10 +210,10 @@ impl Http {
     }
 }
 
-fn client(limits: &FetchLimits, allow_private: bool, ends: &Ends) -> Client {
+fn client(limits: &FetchLimits, refuses: Refuses, ends: &Ends) -> Client {
     // Does nothing where the process has installed one; without any, building a client panics.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let resolver = actix_tls::connect::Resolver::custom(Resolver { allow_private });
+    let resolver = actix_tls::connect::Resolver::custom(Resolver { refuses });
     let ends = ends.clone();
     let connect =
         actix_tls::connect::Connector::new(resolver).service().map(move |connection: Connection<_, _>| {

@@ -127,7 +127,7 @@ pub(super) async fn run(config: FetcherConfig, reporter: Reporter) {
     let mut work = Work {
         directory: config.directory,
         space: config.space,
-        http: Http::new(config.limits, config.allow_private, headers, Rc::clone(&pulse)),
+        http: Http::new(config.limits, config.refuses, headers, Rc::clone(&pulse)),
         source: Source::new(config.source_url, config.options),
         plan: Plan::new(config.start, config.resume, config.lowest_number),
         health: Health::default(),
@@ -399,5 +399,6 @@ fn stored_segment(
         is_last,
         audio,
         date_ranges,
+        cue_tags: segment.cue_tags,
     }
 }

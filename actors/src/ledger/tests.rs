@@ -47,6 +47,7 @@ pub(super) fn segment(number: u64, seconds: i64) -> StoredSegment {
         is_last: false,
         audio: None,
         date_ranges: Vec::new(),
+        cue_tags: 0,
     }
 }
 

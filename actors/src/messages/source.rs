@@ -33,6 +33,9 @@ pub struct StoredSegment {
     /// Values of EXT-X-DATERANGE tags that begin within it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub date_ranges: Vec<String>,
+    /// Cue tags of vendors before it, which no output carries.
+    #[serde(default)]
+    pub cue_tags: u32,
     /// Segments of the audio's own playlist that overlap it; none where sound travels beside the pictures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio: Option<Vec<StoredAudio>>,

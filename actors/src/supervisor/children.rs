@@ -13,7 +13,7 @@ use super::watch::Probe;
 use super::{HLS_OUTPUT, Lifecycle, StreamSupervisor, rtmp_outputs};
 use crate::clock::{self, UnixMicros};
 use crate::demuxer::Demuxer;
-use crate::fetcher::{FetchLimits, Fetcher, FetcherConfig, ResumeAt};
+use crate::fetcher::{FetchLimits, Fetcher, FetcherConfig, ResumeAt, refusal};
 use crate::ledger::Event;
 use crate::link::{LinkConfig, ProcessorLink};
 use crate::messages::{ChildId, Reporter};
@@ -228,7 +228,7 @@ impl StreamSupervisor {
             start: settings.start,
             limits: FetchLimits::default(),
             space: self.tree.space.clone(),
-            allow_private: self.tree.allow_private,
+            refuses: refusal(self.tree.allow_private),
         })
     }
 

@@ -123,7 +123,11 @@ impl StreamSupervisor {
             DemuxerEvent::BatchDemuxed { batch, media, carry, leniencies } => {
                 self.condition.unreadable = None;
                 self.condition.sound = SoundNote::of(&leniencies);
-                for (kind, count) in leniencies {
+                // RTMP has no place for what HLS carries beside the media.
+                let passed_on = leniencies.iter().filter(|(kind, _)| kind.ends_with("_passed_on"));
+                let passed_on: u64 = passed_on.map(|(_, count)| count).sum();
+                let dropped = passed_on.saturating_mul(self.children.rtmp.len() as u64);
+                for (kind, count) in leniencies.into_iter().chain([("events_dropped_by_rtmp", dropped)]) {
                     self.metrics.tolerated(kind, count);
                     if count > 0 {
                         tracing::debug!(stream = self.id(), batch, kind, count, "tolerated in the source");

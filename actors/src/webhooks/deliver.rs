@@ -10,7 +10,7 @@ use url::Url;
 
 use super::notice::{HookEvent, Notice};
 use crate::clock::{self, UnixMicros};
-use crate::fetcher::{PrivateAddress, Resolver, check_literal};
+use crate::fetcher::{PrivateAddress, Resolver, check_literal, refusal};
 use crate::redact::redact_text;
 use crate::store::StoredWebhook;
 
@@ -118,10 +118,7 @@ pub(super) fn check(url: &str, allow_private: bool) -> Result<(), String> {
         return Err("url must be http:// or https://".to_owned());
     }
     let Some(host) = url.host() else { return Err("url has no host".to_owned()) };
-    if allow_private {
-        return Ok(());
-    }
-    check_literal(&host).map_err(|error: PrivateAddress| error.to_string())
+    check_literal(&host, refusal(allow_private)).map_err(|error: PrivateAddress| error.to_string())
 }
 
 /// The URL without what may be secret: many services put a webhook's token into its path.
@@ -139,7 +136,7 @@ pub(super) fn shown_url(url: &str) -> String {
 fn client(allow_private: bool) -> Client {
     // Does nothing where the process has installed one; without any, building a client panics.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let resolver = actix_tls::connect::Resolver::custom(Resolver { allow_private });
+    let resolver = actix_tls::connect::Resolver::custom(Resolver { refuses: refusal(allow_private) });
     let connector = Connector::new()
         .connector(actix_tls::connect::Connector::new(resolver).service())
         .timeout(ATTEMPT_LIMIT)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler};
-use overdub_actors::fetcher::{FetchLimits, Fetcher, FetcherConfig};
+use overdub_actors::fetcher::{FetchLimits, Fetcher, FetcherConfig, refusal};
 use overdub_actors::messages::{ChildEvent, ChildId, FetcherEvent, Report, Reporter, StoredSegment};
 use overdub_actors::settings::{SourceOptions, StartAt, StreamId};
 use tokio::sync::mpsc;
@@ -62,7 +62,7 @@ pub fn config(url: &str) -> FetcherConfig {
         space: std::sync::Arc::default(),
         start: StartAt::Window,
         limits: limits(),
-        allow_private: true,
+        refuses: refusal(true),
     }
 }
 

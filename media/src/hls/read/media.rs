@@ -20,6 +20,7 @@ struct Pending<'a> {
     duration_us: Option<Option<i64>>,
     discontinuity: bool,
     gap: bool,
+    cue_tags: u32,
     date_time: Option<i64>,
     byte_range: Option<(usize, &'a str)>,
     key: Option<(usize, &'a str)>,
@@ -70,6 +71,9 @@ fn read_tag<'a>(
         "-X-ENDLIST" => playlist.ended = true,
         "-X-DISCONTINUITY" => pending.discontinuity = true,
         "-X-GAP" => pending.gap = true,
+        "-X-CUE-OUT" | "-X-CUE-IN" | "-X-CUE" | "-OATCLS-SCTE35" | "-X-SCTE35" | "-X-SPLICEPOINT-SCTE35" => {
+            pending.cue_tags = pending.cue_tags.saturating_add(1);
+        }
         "-X-I-FRAMES-ONLY" => playlist.i_frames_only = true,
         "-X-SKIP" => {
             // What it leaves out is known to whoever asked for it; the numbers of what follows count on.
@@ -149,6 +153,7 @@ fn read_uri<'a>(
         map: inherited.map.clone(),
         program_date_time,
         gap: tags.gap,
+        cue_tags: tags.cue_tags,
     });
     Ok(())
 }

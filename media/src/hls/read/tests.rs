@@ -56,6 +56,15 @@ fn what_m3u8_rs_stumbles_over_makes_no_bogus_segment() {
 }
 
 #[test]
+fn cue_tags_of_vendors_are_counted_at_the_segment_that_they_stand_before() {
+    let playlist = media(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\na\n#EXT-OATCLS-SCTE35:/DAl\n#EXT-X-CUE-OUT:15\n#EXTINF:4,\nb\n\
+         #EXT-X-CUE-OUT-CONT:4/15\n#EXTINF:4,\nc\n#EXT-X-CUE-IN\n#EXTINF:4,\nd\n",
+    );
+    assert_eq!(playlist.segments.iter().map(|s| s.cue_tags).collect::<Vec<_>>(), [0, 2, 0, 1]);
+}
+
+#[test]
 fn keys_and_maps_are_inherited_until_they_change() {
     let playlist = media(
         "#EXTM3U\n#EXT-X-TARGETDURATION:4\n\

@@ -138,6 +138,7 @@ prop_compose! {
             uri, media_sequence: 0, duration_us, discontinuity, byte_range, key,
             map: Some(Arc::new(Map { uri: map.0, byte_range: map.1 })),
             program_date_time: Some(date_ms * 1000), gap,
+            cue_tags: 0,
         }
     }
 }

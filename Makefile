@@ -18,6 +18,7 @@ LOCKED := --locked
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
+build: export OVERDUB_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 build: page ## the release binary, target/release/overdub
 	$(CARGO) build --release $(LOCKED)
 

@@ -98,8 +98,6 @@ impl Service {
             shutdown_grace: grace,
         };
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let registry = StreamRegistry::new(tree, store, metrics, threads);
-        let registry = registry.with_events(events.clone()).with_log_files(log_files.clone()).start();
         let web = WebSettings {
             host: settings.server.host.clone(),
             port: settings.server.port,
@@ -109,11 +107,13 @@ impl Service {
             ..WebSettings::default()
         };
         let web = SettingsCell::from(reload::web_settings(settings, web));
+        let at = || format!("server.host {} and server.port {}", settings.server.host, settings.server.port);
+        let bound = overdub_web::bind(&web.get()).with_context(at)?;
+        let registry = StreamRegistry::new(tree, store, metrics, threads);
+        let registry = registry.with_events(events.clone()).with_log_files(log_files.clone()).start();
         let deadlines = Deadlines { drain: grace + DRAIN_MARGIN, ..Deadlines::default() };
         let handle = Registry::new(&registry).with_deadlines(deadlines);
-        let (server, address) = overdub_web::server(handle, web.clone()).with_context(|| {
-            format!("server.host {} and server.port {}", settings.server.host, settings.server.port)
-        })?;
+        let (server, address) = overdub_web::server(handle, web.clone(), bound).with_context(at)?;
         tracing::info!(%address, "listening");
         Ok(Self { address, settings: web, registry, events, log_files, server, drain: grace + DRAIN_MARGIN })
     }

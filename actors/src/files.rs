@@ -51,6 +51,7 @@ pub struct NewestFiles {
 /// The folders of one stream below the storage path (design, section 7).
 #[derive(Debug, Clone)]
 pub struct StreamFiles {
+    stream: StreamId,
     originals: PathBuf,
     fragments: PathBuf,
     logs: PathBuf,
@@ -61,10 +62,17 @@ impl StreamFiles {
     #[must_use]
     pub fn new(storage: &Path, id: &StreamId) -> Self {
         Self {
+            stream: id.clone(),
             originals: storage.join("original_stream").join(id.as_str()),
             fragments: storage.join("processed_fragments").join(id.as_str()),
             logs: storage.join("logs").join(id.as_str()),
         }
+    }
+
+    /// Whose they are.
+    #[must_use]
+    pub fn stream(&self) -> &str {
+        self.stream.as_str()
     }
 
     /// Folder of the source's segments.

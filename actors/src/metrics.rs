@@ -143,8 +143,6 @@ families! {
         "Actors replaced, by cause.";
     arbiter_lag: HistogramVec = "overdub_arbiter_lag_seconds" ["arbiter"] SECONDS_SHORT
         "How late a thread that runs streams was for a timer, looked at once a second.";
-    arbiter_tasks: IntGaugeVec = "overdub_arbiter_tasks" ["arbiter"]
-        "Tasks on a thread that runs streams.";
 
     // ------------------------------------------------------------ storage
     storage: IntGaugeVec = "overdub_storage_bytes" ["stream", "kind"]

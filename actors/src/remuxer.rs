@@ -153,7 +153,7 @@ async fn remux(files: StreamFiles, rendition: Arc<str>, command: RemuxBatch) -> 
             let path = folder.join(rendition_file("processed_audio", &rendition));
             let limit = time_left(command.ready_by);
             let by = tokio::time::Instant::now() + limit.saturating_sub(WRITING);
-            let work = process(path, &samples, &audio, (command.batch, &rendition), by);
+            let work = process(path, &samples, &audio, (files.stream(), command.batch, &rendition), by);
             let limited = tokio::time::timeout(limit, work).await;
             processed = Some(limited.unwrap_or_else(|_| Err("it took until the slot airs".to_owned()))?);
         }
@@ -191,7 +191,7 @@ async fn process(
     path: PathBuf,
     samples: &[AudioSample],
     audio: &AudioMedia,
-    (batch, rendition): (u64, &str),
+    (stream, batch, rendition): (&str, u64, &str),
     by: tokio::time::Instant,
 ) -> Result<Replacement, String> {
     let (config, units) = (audio.config.clone(), audio.access_units);
@@ -202,7 +202,7 @@ async fn process(
     let mut units = match received {
         Received::Same(units) => units,
         Received::Other(foreign) => {
-            tracing::debug!(batch, rendition, what = foreign.what, "converting processed audio");
+            tracing::debug!(stream, batch, rendition, what = foreign.what, "converting processed audio");
             let units = convert::to_slot_parameters(&path, &foreign, audio).await?;
             return Ok(Replacement { units, converted: true, border_units: 0 });
         }
@@ -215,7 +215,13 @@ async fn process(
     let smoothed = smoothed.await.unwrap_or_else(|_| Err("the reply came too late for it".to_owned()));
     let border_units = smoothed.unwrap_or_else(|error| {
         // The sound is there; at worst it clicks at the border.
-        tracing::warn!(batch, rendition, error, "the batch's borders are left as the processor made them");
+        tracing::warn!(
+            stream,
+            batch,
+            rendition,
+            error,
+            "the borders of the batch are left as the processor made them"
+        );
         0
     });
     Ok(Replacement { units, converted: false, border_units })

@@ -370,6 +370,13 @@ mod tests {
         store.commit(&id("a"), &change(2)).unwrap();
         assert!(store.flush(&id("a")).await.is_err(), "what was not written is not on disk");
         assert!(store.commit(&id("b"), &change(2)).is_err(), "b is told as well");
+        // The lock of the one that is closed is given back by a thread of sled's own.
+        let opened = async {
+            while matches!(store.ledger(&id("a")), Err(StoreError::Closed)) {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), opened).await.unwrap();
         for name in ["a", "b"] {
             assert_eq!(store.ledger(&id(name)).unwrap().1.len(), 1);
             store.commit(&id(name), &change(2)).unwrap();

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::kit::compare::{Pair, Tolerance, compare};
 use crate::kit::hls::Watch;
+use crate::kit::live::LiveSource;
 use crate::kit::nginx::NginxRtmp;
 use crate::kit::overdub::Overdub;
 use crate::kit::packets::{Kind, read, read_both};
@@ -114,4 +115,42 @@ async fn after_a_kill_the_stream_runs_again_and_hls_neither_repeats_nor_misses_a
 fn first(batches: &[Value]) -> u64 {
     assert_eq!(batches[0]["batch"], 0, "batch 0 is still known");
     batches[0]["firstSegment"].as_u64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_absence_longer_than_the_sources_window_the_delay_is_what_it_was() {
+    let limit = Duration::from_secs(60);
+    let folder = folder();
+    let source = LiveSource::start(4).await.unwrap();
+    let processor = EchoProcessor::start(folder.path(), Duration::ZERO).await.unwrap();
+    let mut overdub = Overdub::start(folder.path()).await.unwrap();
+    overdub
+        .create(&json!({
+            "streamId": "s", "sourceUrl": source.url(), "audioProcessorUrl": processor.url(),
+            "bufferDuration": 4, "delay": 4, "srsRtmpUrl": null,
+        }))
+        .await;
+    // With half a batch open, and its delay known.
+    let before = overdub
+        .stream_until("s", "a batch is open", limit, |stream| {
+            stream["source"]["currentBatch"].as_u64() >= Some(3)
+                && stream["source"]["accumulatedDuration"].as_f64() > Some(0.0)
+        })
+        .await;
+    // Longer than the state takes to be on disk without being told, and shorter than a segment.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    overdub.process.kill().await;
+    let back = source.produced() + 10;
+    wait::until("the window has moved on", limit, async || (source.produced() >= back).then_some(())).await;
+    let overdub = Overdub::start(folder.path()).await.unwrap();
+    let current = before["source"]["currentBatch"].as_u64().unwrap();
+    let after = overdub
+        .stream_until("s", "whole batches have come again", limit, |stream| {
+            stream["source"]["currentBatch"].as_u64() >= Some(current + 5)
+        })
+        .await;
+    assert_eq!((&after["source"]["clockJumps"], &after["source"]["gaps"]), (&json!(0), &json!(1)), "{after}");
+    let (was, is) = (before["delay"].as_f64().unwrap(), after["delay"].as_f64().unwrap());
+    // Batches of 4 s out of segments of 2 s.
+    assert!((is - was).abs() < 3.0, "{was} s before, {is} s after: {after}");
 }

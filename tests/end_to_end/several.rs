@@ -110,3 +110,21 @@ async fn several_streams_run_side_by_side_and_a_running_id_is_refused() {
         assert!(found.pictures >= 3 * 100, "three batches: {found:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_on_a_port_that_is_taken_says_so_and_begins_nothing() {
+    let (folder, other) = (folder(), crate::kit::folder());
+    let overdub = Overdub::start(folder.path()).await.unwrap();
+    let port = overdub.base.rsplit(':').next().unwrap().to_owned();
+    let second = tokio::process::Command::new(env!("CARGO_BIN_EXE_overdub"))
+        .args(["serve", "--host", "127.0.0.1", "--port", &port, "--storage"])
+        .arg(other.path().join("storage"))
+        .current_dir(other.path())
+        .kill_on_drop(true)
+        .output();
+    let second = tokio::time::timeout(Duration::from_secs(30), second).await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&[second.stdout, second.stderr].concat()).into_owned();
+    assert_eq!(second.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("server.port {port}: Address already in use")), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+}

@@ -99,7 +99,7 @@ async fn promtool_finds_no_fault_and_what_is_shown_is_as_documented() {
         let text = overdub.send("GET", "/metrics", b"").await.text();
         let wanted = [
             "overdub_storage_bytes{kind=\"log\"",
-            "overdub_arbiter_tasks{",
+            "overdub_arbiter_lag_seconds_count{",
             "overdub_processor_connected{",
             "overdub_http_requests_total{",
         ];

@@ -35,6 +35,6 @@ pub mod settings;
 pub mod validate;
 
 pub use registry::{Deadlines, Registry};
-pub use server::{configure, serve, server};
+pub use server::{Bound, bind, configure, serve, server};
 pub use settings::{SettingsCell, StreamDefaults, TokenHash, WebSettings};
 pub use validate::defaults as validate_defaults;

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use actix_web::http::header;
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{App, HttpResponse, HttpServer, Resource, Route, guard, web};
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::api::resource;
 use crate::limit::{self, Limits};
@@ -95,13 +95,17 @@ async fn unknown_path() -> Result<HttpResponse, Problem> {
     Err(Problem::not_found("there is nothing at this path; GET / lists what there is"))
 }
 
-/// Binds the server. It serves once the returned [`Server`] is polled (awaited or spawned) and stops
-/// gracefully by [`Server::handle`]. It leaves the signals to the caller.
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// Addresses that are bound, and not served yet.
+#[derive(Debug)]
+pub struct Bound(Vec<TcpListener>);
+
+/// Binds where the settings say, before anything is begun that a taken port would end again.
 ///
 /// Refuses, with [`io::ErrorKind::InvalidInput`], to bind anything but loopback without tokens.
-pub fn server(registry: Registry, settings: impl Into<SettingsCell>) -> io::Result<(Server, SocketAddr)> {
-    let cell = settings.into();
-    let settings = cell.get();
+pub fn bind(settings: &WebSettings) -> io::Result<Bound> {
     let addresses: Vec<SocketAddr> = (settings.host.as_str(), settings.port).to_socket_addrs()?.collect();
     if !settings.needs_token() && !addresses.iter().all(|address| address.ip().is_loopback()) {
         let message = format!(
@@ -110,17 +114,49 @@ pub fn server(registry: Registry, settings: impl Into<SettingsCell>) -> io::Resu
         );
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
+    let mut problem = io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address");
+    let mut listeners = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        match listener(address) {
+            Ok(bound) => listeners.push(bound),
+            // `localhost` may have an address of a kind that the machine has not.
+            Err(error) => problem = error,
+        }
+    }
+    if listeners.is_empty() { Err(problem) } else { Ok(Bound(listeners)) }
+}
+
+fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // A service that is started again need not wait for what is left of its old connections.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// The server of what is bound. It serves once the returned [`Server`] is polled (awaited or spawned) and stops
+/// gracefully by [`Server::handle`]. It leaves the signals to the caller.
+pub fn server(
+    registry: Registry,
+    settings: impl Into<SettingsCell>,
+    bound: Bound,
+) -> io::Result<(Server, SocketAddr)> {
+    let cell = settings.into();
+    let settings = cell.get();
     let workers = settings.workers.max(1);
     let stalled = settings.stalled;
     let routes = configure(registry, cell).map_err(io::Error::other)?;
-    let server = HttpServer::new(move || App::new().configure(routes.clone()))
+    let mut server = HttpServer::new(move || App::new().configure(routes.clone()))
         .on_connect(move |connection, _| limit_stall(connection, stalled))
         .workers(workers)
         .max_connections(CONNECTIONS_A_WORKER)
         .client_request_timeout(HEAD_DEADLINE)
         .shutdown_timeout(STOP_GRACE_S)
-        .disable_signals()
-        .bind(addresses.as_slice())?;
+        .disable_signals();
+    for listener in bound.0 {
+        server = server.listen(listener)?;
+    }
     let bound = server.addrs().first().copied().ok_or_else(|| io::Error::other("no address was bound"))?;
     Ok((server.run(), bound))
 }
@@ -141,7 +177,9 @@ pub async fn serve(
     settings: impl Into<SettingsCell>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let (server, address) = server(registry, settings)?;
+    let settings = settings.into();
+    let bound = bind(&settings.get())?;
+    let (server, address) = server(registry, settings, bound)?;
     tracing::info!(%address, "serving HTTP");
     let handle = server.handle();
     let mut server = std::pin::pin!(server);

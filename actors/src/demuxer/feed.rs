@@ -43,6 +43,7 @@ impl Sound {
 /// Pushes a batch's segments one by one.
 #[derive(Debug)]
 pub(super) struct Feed {
+    stream: String,
     /// Numbers of the segments that are pushed.
     numbers: Vec<u64>,
     pub sound: Sound,
@@ -59,12 +60,14 @@ pub(super) struct Feed {
 impl Feed {
     /// Transcodes the batch's sound where that is what is done with it.
     pub(super) fn open(
+        stream: &str,
         segments: &[StoredSegment],
         sound: Sound,
         assembler: &mut Assembler,
     ) -> Result<Self, DemuxError> {
         let apart = is_apart(segments);
         let mut feed = Self {
+            stream: stream.to_owned(),
             numbers: Vec::with_capacity(segments.len()),
             sound,
             apart,
@@ -181,7 +184,7 @@ impl Feed {
                 }
                 Err(error) => {
                     // The pictures go on without it.
-                    tracing::warn!(segment = segment.number, %error, "an audio segment cannot be read");
+                    tracing::warn!(stream = self.stream, segment = segment.number, %error, "an audio segment cannot be read");
                     self.leniencies.push(("audio_segments_unreadable", 1));
                 }
             }

@@ -65,7 +65,7 @@ pub(super) fn demux(
             Err(error) => error,
         };
         let Some(next) = sound.after(&error) else { return Err(first_error.unwrap_or(error)) };
-        tracing::debug!(batch = command.batch, %error, ?next, "the batch's sound is treated otherwise");
+        tracing::debug!(stream = files.stream(), batch = command.batch, %error, ?next, "the batch's sound is treated otherwise");
         sound = next;
         first_error.get_or_insert(error);
     }
@@ -114,7 +114,7 @@ impl Attempt {
             discontinuity: command.discontinuity,
             gap_us: command.gap_us,
             carry: command.carry.clone(),
-            feed: Feed::open(&command.segments, sound, &mut assembler)?,
+            feed: Feed::open(files.stream(), &command.segments, sound, &mut assembler)?,
             assembler,
             video: VideoFile::new(folder.join("video.fmp4")),
             audio: AudioFile::new(folder.join("audio.fmp4")),

@@ -10,6 +10,9 @@ use crate::demuxer::DemuxBatch;
 use crate::messages::StoredSegment;
 use crate::settings::Fallback;
 
+/// Demuxing ahead begins when no more than this part of the buffer, or a segment, is to come.
+const AHEAD_PART: i64 = 5;
+
 /// Media that HLS playlists list, beside the six target durations that clients want at least.
 const PLAYLIST_US: i64 = 30_000_000;
 
@@ -83,9 +86,13 @@ impl Ledger {
                 }
             }
             None => {
-                // Demuxed as they come, so that little is left to do when the batch is complete.
+                // What there is towards a batch's end, so that little is left to do when it is complete. Sooner it
+                // would be work as well, and memory and files held open for longer.
                 let ahead = (header.open_batch, header.open_segments.len());
-                if ahead.1 == 0 || ahead == self.issued.ahead {
+                let collected_us: i64 = header.open_segments.iter().map(|segment| segment.duration_us).sum();
+                let most_us = (self.plan.buffer_us / AHEAD_PART).max(header.usual_segment_us);
+                if ahead.1 == 0 || ahead == self.issued.ahead || self.plan.buffer_us - collected_us > most_us
+                {
                     return;
                 }
                 self.issued.ahead = ahead;

@@ -35,6 +35,12 @@ impl Ledger {
         let (completed, length_us) = (batch.collected_at, batch.listed_duration_us());
         let backlog_us = batch.segments.last().map_or(0, |segment| segment.backlog_us);
         let plan = self.delay_plan();
+        let next_gap_us = match self.batches.get(&(number + 1)) {
+            Some(next) => next.gap_us,
+            None => self.header.open_gap_us,
+        };
+        // What was lost behind it, or lies in wait, shows that the source has gone on without us.
+        let source_went_on = next_gap_us > 0;
         let header = self.header_mut();
         let clock = match header.clock {
             None => plan.first_clock(media.start_90k, length_us, completed),
@@ -46,7 +52,7 @@ impl Ledger {
                 // we were the late one, the source has more: the batch airs late, and what follows catches up.
                 let deadline = clock.air_time(media.start_90k).plus_micros(-super::REMUX_MARGIN_US);
                 let late_us = completed.micros_since(deadline);
-                let is_late = late_us >= 0;
+                let is_late = late_us >= 0 && !source_went_on;
                 // While the backlog shrinks we catch up; one beyond the live edge is the fetcher's to skip.
                 let keeps_up = backlog_us < header.late_backlog_us;
                 header.late_in_a_row = if is_late && !keeps_up { header.late_in_a_row + 1 } else { 0 };
@@ -341,7 +347,10 @@ impl Ledger {
         self.issued.cleans.remove(&number);
         if let Some(batch) = self.batch_mut(number) {
             batch.cleaned_at = Some(now);
-            batch.media = None;
+            // When it aired is still to be seen.
+            if let Some(media) = &mut batch.media {
+                media.forget_files();
+            }
             for rendition in &mut batch.renditions {
                 rendition.audio_cuts.clear();
                 rendition.output.clear();

@@ -276,6 +276,21 @@ fn audio_that_cannot_be_fitted_falls_back() {
 }
 
 #[test]
+fn a_batch_is_demuxed_ahead_towards_its_end_and_anew_by_a_new_demuxer() {
+    let mut driver = Driver::new(LedgerPlan { buffer_us: 20 * SECOND, ..plan(&["main"]) });
+    let ahead = |actions: &[Action]| match actions {
+        [Action::Demux(command)] if !command.complete => command.segments.len(),
+        [] => 0,
+        other => panic!("{other:?}"),
+    };
+    let counts: Vec<usize> =
+        (0..9).map(|number| ahead(&driver.apply(Event::SegmentStored(segment(number, 2))))).collect();
+    assert_eq!(counts, [0, 0, 0, 0, 0, 0, 0, 8, 9]);
+    assert_eq!(ahead(&driver.wait(1)), 0);
+    assert_eq!(ahead(&driver.apply(Event::ChildReplaced(ChildId::Demuxer))), 9);
+}
+
+#[test]
 fn media_that_three_tries_cannot_read_is_skipped_and_the_next_goes_on() {
     let mut driver = Driver::new(plan(&["main"]));
     driver.apply(Event::SegmentStored(segment(0, 8)));

@@ -76,6 +76,17 @@ pub struct BatchMedia {
 }
 
 impl BatchMedia {
+    /// Forgets what lies where in the files, which are gone.
+    pub fn forget_files(&mut self) {
+        self.date_ranges.clear();
+        if let Some(video) = &mut self.video {
+            video.cuts.clear();
+        }
+        if let Some(audio) = &mut self.audio {
+            audio.cuts.clear();
+        }
+    }
+
     /// HLS segments in it.
     #[must_use]
     pub fn cut_count(&self) -> usize {

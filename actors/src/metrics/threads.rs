@@ -1,4 +1,4 @@
-//! How late and how busy the threads are that run streams. A handler that blocks shows here first.
+//! How late the threads are that run streams. A handler that blocks shows here first.
 
 use std::time::Duration;
 
@@ -12,13 +12,10 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) async fn watch(metrics: Metrics, arbiter: usize) {
     let arbiter = arbiter.to_string();
     let lag = metrics.arbiter_lag.with_label_values(&[&arbiter]);
-    let tasks = metrics.arbiter_tasks.with_label_values(&[&arbiter]);
     loop {
         let due = clock::now().plus_micros(i64::try_from(INTERVAL.as_micros()).unwrap_or(i64::MAX));
         tokio::time::sleep(INTERVAL).await;
         lag.observe(clock::now().micros_since(due).max(0) as f64 / 1e6);
-        let alive = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-        tasks.set(i64::try_from(alive).unwrap_or(i64::MAX));
     }
 }
 
@@ -32,6 +29,5 @@ mod tests {
         let watched = tokio::time::timeout(Duration::from_millis(5_500), watch(metrics.clone(), 1));
         assert!(watched.await.is_err());
         assert_eq!(metrics.arbiter_lag.with_label_values(&["1"]).get_sample_count(), 5);
-        assert!(metrics.arbiter_tasks.with_label_values(&["1"]).get() >= 0);
     }
 }

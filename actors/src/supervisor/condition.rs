@@ -96,11 +96,16 @@ impl Condition {
             link.fault.as_ref().map(|fault| format!("processor of {name} is not connected: {fault}"))
         });
         let fallbacks = self.fallbacks.iter().map(|(name, why)| format!("{name} is on fallback: {why}"));
-        let audio = self.audio_fault.iter().map(|fault| format!("source: {fault}"));
+        let audio = self.audio_fault.iter().map(|fault| of_source(fault));
         let reasons: Vec<String> =
             stuck.into_iter().chain(audio).chain(outputs).chain(links).chain(fallbacks).collect();
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
+}
+
+/// Words about the source; most name it themselves.
+fn of_source(fault: &str) -> String {
+    if fault.starts_with("source") { fault.to_owned() } else { format!("source: {fault}") }
 }
 
 impl StreamSupervisor {
@@ -148,13 +153,13 @@ impl StreamSupervisor {
             }
             Lifecycle::Failed { reason } => (StreamState::Failed, Some(reason.clone())),
             Lifecycle::Draining(_) => {
-                (StreamState::Stopping, Some("batches in flight are finished".to_owned()))
+                (StreamState::Stopping, Some("what its processors and outputs are at is finished".to_owned()))
             }
             Lifecycle::Running => match (&self.condition.source_fault, self.condition.source_seen) {
-                (Some(fault), _) => (StreamState::Waiting, Some(format!("source: {fault}"))),
+                (Some(fault), _) => (StreamState::Waiting, Some(of_source(fault))),
                 (None, false) => (StreamState::Starting, Some("the source is being reached".to_owned())),
                 (None, true) => match (self.condition.no_media(), self.condition.degradation(self.stuck())) {
-                    (Some(reason), _) => (StreamState::Waiting, Some(format!("source: {reason}"))),
+                    (Some(reason), _) => (StreamState::Waiting, Some(of_source(&reason))),
                     (None, Some(reason)) => (StreamState::Degraded, Some(reason)),
                     (None, None) => (StreamState::Running, None),
                 },

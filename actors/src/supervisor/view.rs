@@ -161,33 +161,40 @@ impl StreamSupervisor {
             air_time: batch.air_start().map(rfc3339),
             deadline: self.ledger.deadline(batch).map(rfc3339),
             reason: batch.skipped.as_ref().map(ToString::to_string),
-            renditions: batch.renditions.iter().map(rendition_view).collect(),
+            renditions: batch.renditions.iter().map(|record| self.rendition_view(record)).collect(),
         }
     }
-}
 
-fn rendition_view(record: &RenditionRecord) -> BatchRenditionView {
-    let state = match record.state {
-        RenditionState::Waiting => "waiting",
-        RenditionState::Sent => "sent",
-        RenditionState::Processed => "processed",
-        RenditionState::Fallback => "fallback",
-        RenditionState::Remuxed => "remuxed",
-    };
-    BatchRenditionView {
-        name: record.name.to_string(),
-        state,
-        times: times([
-            ("sent", record.sent_at),
-            ("processed", record.processed_at),
-            ("fallback", record.fallback_at),
-            ("remuxed", record.remuxed_at),
-            ("late", record.late_at),
-        ]),
-        fallback_kind: record.fallback.as_ref().map(FallbackReason::label),
-        fallback_reason: record.fallback.as_ref().map(ToString::to_string),
-        fit: record.fit.clone(),
-        metadata: record.metadata.as_ref().and_then(|text| serde_json::from_str(text).ok()),
+    fn rendition_view(&self, record: &RenditionRecord) -> BatchRenditionView {
+        // What was given to a link that has no connection lies there.
+        let connected = || self.condition.links.get(&record.name).is_some_and(|link| link.connected);
+        let lies_there = match record.state {
+            RenditionState::Sent => !connected(),
+            _ => matches!(record.fallback, Some(FallbackReason::NotConnected)),
+        };
+        let state = match record.state {
+            RenditionState::Waiting => "waiting",
+            RenditionState::Sent if lies_there => "waiting",
+            RenditionState::Sent => "sent",
+            RenditionState::Processed => "processed",
+            RenditionState::Fallback => "fallback",
+            RenditionState::Remuxed => "remuxed",
+        };
+        BatchRenditionView {
+            name: record.name.to_string(),
+            state,
+            times: times([
+                ("sent", record.sent_at.filter(|_| !lies_there)),
+                ("processed", record.processed_at),
+                ("fallback", record.fallback_at),
+                ("remuxed", record.remuxed_at),
+                ("late", record.late_at),
+            ]),
+            fallback_kind: record.fallback.as_ref().map(FallbackReason::label),
+            fallback_reason: record.fallback.as_ref().map(ToString::to_string),
+            fit: record.fit.clone(),
+            metadata: record.metadata.as_ref().and_then(|text| serde_json::from_str(text).ok()),
+        }
     }
 }
 

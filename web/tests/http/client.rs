@@ -85,7 +85,8 @@ impl Service {
     fn run(settings: SettingsCell, deadlines: Deadlines) -> Self {
         let (fake, addr) = FakeRegistry::start();
         let registry = Registry::new(&addr).with_deadlines(deadlines);
-        let (server, address) = overdub_web::server(registry, settings).unwrap();
+        let bound = overdub_web::bind(&settings.get()).unwrap();
+        let (server, address) = overdub_web::server(registry, settings, bound).unwrap();
         let handle = server.handle();
         actix_rt::spawn(server);
         Self { address, fake, handle }

@@ -115,13 +115,12 @@ async fn bytes_that_are_no_http_end_only_their_own_connection() {
 async fn anything_but_loopback_is_bound_with_tokens_only() {
     let (_fake, addr) = FakeRegistry::start();
     let open = WebSettings { host: "0.0.0.0".to_owned(), port: 0, ..WebSettings::default() };
-    let Err(error) = overdub_web::server(Registry::new(&addr), open.clone()) else {
-        panic!("bound without tokens")
-    };
+    let error = overdub_web::bind(&open).expect_err("bound without tokens");
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     assert!(error.to_string().contains("auth.tokens"), "{error}");
     let tokens = WebSettings { auth_tokens: vec![HASHES[0].parse().unwrap()], ..open };
-    let (server, _) = overdub_web::server(Registry::new(&addr), tokens).unwrap();
+    let bound = overdub_web::bind(&tokens).unwrap();
+    let (server, _) = overdub_web::server(Registry::new(&addr), tokens, bound).unwrap();
     let handle = server.handle();
     actix_rt::spawn(server);
     handle.stop(true).await;
@@ -131,8 +130,7 @@ async fn anything_but_loopback_is_bound_with_tokens_only() {
 async fn a_port_that_is_taken_is_an_error_and_not_a_panic() {
     let service = Service::start();
     let settings = WebSettings { port: service.address.port(), ..WebSettings::default() };
-    let result = overdub_web::server(Registry::new(&service.fake.addr), settings);
-    assert_eq!(result.err().unwrap().kind(), std::io::ErrorKind::AddrInUse);
+    assert_eq!(overdub_web::bind(&settings).unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
 }
 
 #[actix_rt::test]

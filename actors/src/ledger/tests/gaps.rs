@@ -46,6 +46,26 @@ fn the_sources_own_dates_tell_how_long_a_gap_is() {
 }
 
 #[test]
+fn who_was_away_for_longer_than_the_sources_window_is_back_on_the_same_clock() {
+    let mut driver = Driver::new(plan(&["main"]));
+    driver.demuxed_batch(0);
+    driver.apply(Event::SegmentStored(segment(2, 4)));
+    let clock = driver.ledger.header().clock;
+    // Half a batch is open when the process ends; 32 s later 6 segments are lost, and one is listed beyond the next.
+    driver.wait(32);
+    (3..9).for_each(|number| _ = lose(&mut driver, number, 4));
+    driver.apply(Event::BatchDemuxed { batch: 1, media: Box::new(media(8, 4)), carry: String::new() });
+    assert_eq!(driver.ledger.header().clock, clock, "the open batch airs late, and moves nothing");
+    driver.apply(Event::SegmentStored(StoredSegment { backlog_us: 8 * SECOND, ..segment(9, 4) }));
+    driver.apply(Event::SegmentStored(StoredSegment { backlog_us: 4 * SECOND, ..segment(10, 4) }));
+    let after = BatchMedia { discontinuity: true, ..media(36, 8) };
+    driver.apply(Event::BatchDemuxed { batch: 2, media: Box::new(after), carry: String::new() });
+    let header = driver.ledger.header();
+    assert_eq!((header.clock, header.totals.clock_jumps), (clock, 0));
+    assert!(driver.batch(2).air_start().unwrap().micros_since(driver.now) > 0, "it is on time");
+}
+
+#[test]
 fn the_clock_stays_over_a_gap() {
     let mut driver = Driver::new(plan(&["main"]));
     driver.demuxed_batch(0);

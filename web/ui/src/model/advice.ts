@@ -63,7 +63,10 @@ const REASONS: [RegExp, string][] = [
   [/nothing new/i, "The encoder behind the source has stopped: look there."],
   [/private address/i, "fetch.allow_private is false and the source leads into a private network."],
   [/disk|quota/i, "Free some space, or raise storage.quota_bytes. Segments wait in the source meanwhile."],
-  [/not supported/i, "Segments must be H.264 and AAC, plain or encrypted with AES-128."],
+  [
+    /not supported/i,
+    "Its codec or its encryption cannot be taken: video must be H.264 or H.265, encryption AES-128.",
+  ],
 ];
 
 /** What to do about the stream as a whole, in one or two sentences. */

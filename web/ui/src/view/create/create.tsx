@@ -98,7 +98,7 @@ function Form() {
           onValue={setSource}
           onLeave={leave("sourceUrl")}
           placeholder="https://example.com/live/index.m3u8"
-          help="The address of a live HLS playlist: H.264 and AAC"
+          help="The address of a live HLS playlist"
           error={error("sourceUrl")}
           mono
         />

@@ -30,7 +30,14 @@ export function BatchPanel({ stream, batch, rendition: name, onClose }: Props) {
           <Icon name="close" />
         </button>
       </div>
-      {batch.state === "skipped" && <Why tone="bad" title="Skipped" text={batch.reason} advice={undefined} />}
+      {batch.state === "skipped" && (
+        <Why
+          tone={/was stopped/.test(batch.reason ?? "") ? "warn" : "bad"}
+          title="Skipped"
+          text={batch.reason}
+          advice={undefined}
+        />
+      )}
       {rendition?.fallbackReason !== undefined && (
         <Why
           tone="warn"

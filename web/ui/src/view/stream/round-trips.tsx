@@ -11,6 +11,9 @@ import { type Histogram, histogram, quantile } from "../../model/histogram";
 const MOST_BUCKETS = 30;
 const HEIGHT = 180;
 
+/** What of the delay is kept for filling the slot. */
+const REMUX_MARGIN_S = 0.5;
+
 export function RoundTrips({
   stream,
   batches,
@@ -32,7 +35,7 @@ export function RoundTrips({
         <h2 id="trips">Processor round trip</h2>
         <span class="dim">
           {rendition}, {plural(trips.length, "batch", "batches")},{" "}
-          {seconds(stream.delay ?? stream.settings.delay)} allowed at least
+          {seconds(Math.max(0, (stream.delay ?? stream.settings.delay) - REMUX_MARGIN_S))} allowed
         </span>
       </div>
       {trips.length === 0 ? (

@@ -35,11 +35,7 @@ export function Tiles({ stream, whole }: { stream: Stream; whole: boolean }) {
       </Tile>
       <Tile
         label="Turnaround"
-        note={
-          pending > 0
-            ? `${plural(pending, "batch", "batches")} with processors`
-            : "The service's own, newest batch"
-        }
+        note={pending > 0 ? `${plural(pending, "batch", "batches")} with processors` : "newest batch"}
       >
         {seconds(stream.lastTurnaround)}
       </Tile>
@@ -49,7 +45,7 @@ export function Tiles({ stream, whole }: { stream: Stream; whole: boolean }) {
           stream.renditions.reduce((sum, one) => sum + one.fallbacks, 0),
           "batch",
           "batches",
-        )} in all`}
+        )} on it in all`}
       >
         <FallbackSpark history={totalHistory(stream.renditions)} />
       </Tile>

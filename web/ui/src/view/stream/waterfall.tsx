@@ -228,8 +228,12 @@ interface Outcome {
 
 /** What became of the batch, in words. */
 export function outcome(batch: Batch, row: WaterfallRow): Outcome {
-  if (batch.state === "skipped")
-    return { kind: "skipped", icon: "bad", text: "Skipped", title: batch.reason ?? "" };
+  if (batch.state === "skipped") {
+    const title = batch.reason ?? "";
+    // Whoever stops a stream knows that what had not aired will not.
+    if (/was stopped/.test(title)) return { kind: "open", text: "Stopped before", title };
+    return { kind: "skipped", icon: "bad", text: "Skipped", title };
+  }
   const { rendition } = row;
   if (rendition?.times["fallback"] !== undefined) {
     return {

@@ -23,6 +23,7 @@ use self::work::{Work, Worker};
 
 /// Arguments of `overdub processor`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["echo", "af"])))]
 pub struct ProcessorArgs {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1")]
@@ -31,7 +32,7 @@ pub struct ProcessorArgs {
     #[arg(long, default_value_t = 5000)]
     pub port: u16,
     /// Send the same audio back
-    #[arg(long, required_unless_present = "af", conflicts_with = "af")]
+    #[arg(long)]
     pub echo: bool,
     /// Send the audio back through an FFmpeg audio filter, e.g. "loudnorm" or "aecho=0.8:0.9:500:0.3"
     #[arg(long, value_name = "FILTER")]

@@ -147,7 +147,11 @@ impl StreamSupervisor {
 
     fn judged(&self) -> (StreamState, Option<String>) {
         match &self.lifecycle {
-            Lifecycle::Stopped => (StreamState::Stopped, Some("stopped on request".to_owned())),
+            Lifecycle::Stopped => {
+                let reason =
+                    if self.stream.desired_running { "the service ends" } else { "stopped on request" };
+                (StreamState::Stopped, Some(reason.to_owned()))
+            }
             Lifecycle::Ended => {
                 (StreamState::Ended, Some("the source has ended and all has aired".to_owned()))
             }

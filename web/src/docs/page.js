@@ -8,6 +8,9 @@ const node = (tag, text, ...children) => {
   return element;
 };
 
+// Text with `code` in it.
+const prose = (text) => (text ?? "").split("`").map((part, index) => (index % 2 === 1 ? node("code", part) : part));
+
 const resolve = (root, schema) => {
   let found = schema ?? {};
   for (let depth = 0; found.$ref && depth < 8; depth += 1) {
@@ -29,7 +32,7 @@ const typeOf = (root, schema) => {
 };
 
 const table = (heads, rows) => {
-  const row = (tag, cells) => node("tr", "", ...cells.map((cell) => node(tag, cell)));
+  const row = (tag, cells) => node("tr", "", ...cells.map((cell) => node(tag, "", ...prose(cell))));
   return node("table", "", node("thead", "", row("th", heads)), node("tbody", "", ...rows.map((cells) => row("td", cells))));
 };
 
@@ -44,7 +47,7 @@ const fields = (root, schema) => {
 
 const call = (root, method, path, operation) => {
   const title = node("summary", "", node("code", `${method.toUpperCase()} ${path}`), ` ${operation.summary ?? ""}`);
-  const block = node("details", "", title, node("p", operation.description ?? ""));
+  const block = node("details", "", title, node("p", "", ...prose(operation.description)));
   if (operation.parameters?.length) {
     block.append(node("h4", "Parameters"), table(["Name", "In", "Type", ""], operation.parameters.map((parameter) =>
       [parameter.name + (parameter.required ? " *" : ""), parameter.in, typeOf(root, parameter.schema), parameter.description ?? ""])));
@@ -53,7 +56,7 @@ const call = (root, method, path, operation) => {
   if (body) block.append(node("h4", "Body"), fields(root, body));
   for (const [status, answer] of Object.entries(operation.responses ?? {})) {
     const content = Object.values(resolve(root, answer).content ?? {})[0]?.schema;
-    block.append(node("h4", `Answer ${status}`), content ? fields(root, content) : node("p", answer.description ?? ""));
+    block.append(node("h4", `Answer ${status}`), content ? fields(root, content) : node("p", "", ...prose(answer.description)));
   }
   const parts = [`curl -X ${method.toUpperCase()} '${location.origin}${path}'`];
   parts.push("-H 'Authorization: Bearer TOKEN'");
@@ -65,7 +68,7 @@ const call = (root, method, path, operation) => {
 fetch("/api/openapi.json")
   .then((answer) => answer.json())
   .then((root) => {
-    document.getElementById("about").prepend(`${root.info.description} `);
+    document.getElementById("about").firstChild.replaceWith(...prose(root.info.description), " All of it is at ");
     const groups = new Map();
     for (const [path, item] of Object.entries(root.paths)) {
       for (const [method, operation] of Object.entries(item)) {

@@ -46,7 +46,7 @@ const fields = (root, schema) => {
 };
 
 const call = (root, method, path, operation) => {
-  const title = node("summary", "", node("code", `${method.toUpperCase()} ${path}`), ` ${operation.summary ?? ""}`);
+  const title = node("summary", "", node("code", `${method.toUpperCase()} ${path}`), " ", ...prose(operation.summary));
   const block = node("details", "", title, node("p", "", ...prose(operation.description)));
   if (operation.parameters?.length) {
     block.append(node("h4", "Parameters"), table(["Name", "In", "Type", ""], operation.parameters.map((parameter) =>

@@ -211,9 +211,14 @@ pub fn redact_url(text: &str) -> String {
     if url.password().is_some() {
         let _ = url.set_password(Some("***"));
     }
-    if url.query().is_some() {
-        let names: Vec<String> = url.query_pairs().map(|(name, _)| format!("{name}=***")).collect();
-        url.set_query(Some(&names.join("&")));
+    if let Some(query) = url.query() {
+        // What is no name and value may all be secret.
+        let hidden = |pair: &str| match pair.split_once('=') {
+            Some((name, _)) => format!("{name}=***"),
+            None => "***".to_owned(),
+        };
+        let hidden: Vec<String> = query.split('&').map(hidden).collect();
+        url.set_query(Some(&hidden.join("&")));
     }
     url.set_fragment(None);
     if matches!(url.scheme(), "rtmp" | "rtmps") {
@@ -245,7 +250,7 @@ mod tests {
         assert_eq!(redact_url("rtmp://host/live/key?a=1"), "rtmp://host/live/***?a=***");
         assert_eq!(
             redact_url("https://u:p@host/x.m3u8?token=s3cret&b"),
-            "https://***:***@host/x.m3u8?token=***&b=***"
+            "https://***:***@host/x.m3u8?token=***&***"
         );
         assert_eq!(redact_url("http://host/x.m3u8"), "http://host/x.m3u8");
         assert_eq!(redact_url("no url with s3cret"), "***");

@@ -1,5 +1,7 @@
 //! Who may use `/api`: bearer tokens, or, without tokens, anyone on this host but foreign web pages.
 
+use std::net::IpAddr;
+
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, header};
@@ -110,7 +112,15 @@ fn is_among(hash: &[u8; 32], tokens: &[TokenHash]) -> Choice {
 /// Without tokens the API is open to this host, but a page from elsewhere in a browser on this host is not
 /// this host: its `Origin` (RFC 6454) gives it away on every request that changes something, and on every
 /// WebSocket, which no other rule keeps a foreign page from reading.
+///
+/// A name that a foreign page's owner lets point here (DNS rebinding) makes both agree, so the name that the request
+/// goes to is checked first: an address, `localhost`, or one that the settings know.
 fn same_origin(request: &HttpRequest, settings: &WebSettings) -> Result<(), Problem> {
+    if !is_known_host(request, settings) {
+        return Err(Problem::forbidden(
+            "without auth.tokens the API is served to addresses and localhost alone; set tokens, or list the origin with this name in server.cors_origins",
+        ));
+    }
     if is_safe(request) && !events::is_upgrade(request) {
         return Ok(());
     }
@@ -128,6 +138,25 @@ fn same_origin(request: &HttpRequest, settings: &WebSettings) -> Result<(), Prob
     Err(Problem::forbidden(
         "web pages of another origin may not change streams or hear events; list the origin in server.cors_origins",
     ))
+}
+
+fn is_known_host(request: &HttpRequest, settings: &WebSettings) -> bool {
+    // Browsers always say it.
+    let Some(host) = request.headers().get(header::HOST) else { return true };
+    let Ok(host) = host.to_str() else { return false };
+    let name = match host.strip_prefix('[') {
+        Some(address) => address.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let is = |known: &str| name.eq_ignore_ascii_case(known);
+    let of_origin = |origin: &String| {
+        let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
+        is(authority.split(':').next().unwrap_or_default())
+    };
+    name.parse::<IpAddr>().is_ok()
+        || is("localhost")
+        || is(&settings.host)
+        || settings.cors_origins.iter().any(of_origin)
 }
 
 #[cfg(test)]
@@ -160,6 +189,31 @@ mod tests {
             assert_eq!(access_with(bad), Access::None, "{bad}");
         }
         assert_eq!(access(&TestRequest::default().to_http_request(), &settings()), Access::None);
+    }
+
+    #[test]
+    fn without_tokens_a_name_that_a_foreign_page_lets_point_here_is_refused() {
+        let open = WebSettings {
+            host: "studio.example".to_owned(),
+            cors_origins: vec!["https://page.example:8443".to_owned()],
+            ..WebSettings::default()
+        };
+        let asked = |host: &str| {
+            let request = TestRequest::default()
+                .method(Method::POST)
+                .insert_header((header::HOST, host))
+                .insert_header((header::ORIGIN, format!("http://{host}")))
+                .to_http_request();
+            same_origin(&request, &open)
+        };
+        for good in
+            ["127.0.0.1:3000", "[::1]:3000", "localhost:3000", "LocalHost", "studio.example", "page.example"]
+        {
+            assert!(asked(good).is_ok(), "{good}");
+        }
+        for bad in ["evil.example:3000", "localhost.evil.example", "127.0.0.1.evil.example", ""] {
+            assert!(asked(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -76,17 +76,20 @@ impl Events {
     /// `date`.
     pub(super) fn date_ranges(&self, start_90k: i64, date: Option<UnixMicros>) -> Vec<String> {
         let Some(date) = date else { return Vec::new() };
-        let range = |(time_90k, section): &(i64, Bytes)| {
+        let range = |(index, (time_90k, section)): (usize, &(i64, Bytes))| {
             let at = date.plus_micros(ticks_to_micros(time_90k - start_90k));
+            // One ID is one range (rfc8216bis 4.4.5.1).
+            let before = self.splices[..index].iter().filter(|(time, _)| time == time_90k).count();
+            let suffix = if before > 0 { format!("-{before}") } else { String::new() };
             let hex = section.iter().fold(String::from("0x"), |hex, byte| format!("{hex}{byte:02X}"));
             let range = DateRange {
-                id: format!("scte35-{}", format_date_time(at.0)),
+                id: format!("scte35-{}{suffix}", format_date_time(at.0)),
                 start_us: Some(at.0),
                 attributes: vec![("SCTE35-CMD".to_owned(), hex, false)],
             };
             range.to_text()
         };
-        self.splices.iter().map(range).collect()
+        self.splices.iter().enumerate().map(range).collect()
     }
 }
 
@@ -152,6 +155,14 @@ mod tests {
         events.add(vec![event(180_000, EventKind::Scte35(Bytes::from_static(b"\xfc\x30\x0a")))]);
         assert!(events.date_ranges(90_000, None).is_empty());
         let noon = UnixMicros(1_769_860_800_000_000);
+        let mut two = Events::default();
+        two.add(vec![
+            event(180_000, EventKind::Scte35(Bytes::from_static(b"\xfc\x30\x0a"))),
+            event(180_000, EventKind::Scte35(Bytes::from_static(b"\xfc\x30\x0b"))),
+        ]);
+        let ranges = two.date_ranges(90_000, Some(noon));
+        assert!(ranges[0].starts_with("ID=\"scte35-2026-01-31T12:00:01.000Z\","), "{ranges:?}");
+        assert!(ranges[1].starts_with("ID=\"scte35-2026-01-31T12:00:01.000Z-1\","), "{ranges:?}");
         assert_eq!(
             events.date_ranges(90_000, Some(noon)),
             [

@@ -175,7 +175,9 @@ impl Attempt {
         let of_source = command.segments.iter().flat_map(|segment| segment.date_ranges.iter().cloned());
         let before = date_ranges.len();
         date_ranges.extend(of_source);
-        leniencies.push(("date_ranges_passed_on", (date_ranges.len() - before) as u64));
+        // They stand in the pictures' playlist.
+        let kind = if assembled.video.is_some() { "date_ranges_passed_on" } else { "date_ranges_dropped" };
+        leniencies.push((kind, (date_ranges.len() - before) as u64));
         let carry = serde_json::to_string(&assembled.carry).map_err(DemuxError::Carry)?;
         let media = BatchMedia {
             epoch,

@@ -9,7 +9,7 @@ use overdub_media::assemble::{Input, probe};
 use overdub_media::hls::Segment;
 use tokio::time::Instant;
 
-use super::download::{Download, Downloader, unsupported};
+use super::download::{Download, DownloadError, Downloader, unsupported};
 use super::http::Http;
 use super::pace::{backoff, poll_delay};
 use super::source::{Loaded, Poller};
@@ -55,6 +55,8 @@ pub(super) struct Companion {
     newest: Option<u64>,
     /// The last segment of video got no audio although it waited.
     overdue: bool,
+    /// Length of a segment that seemed cut short, which is taken the second time.
+    partial_len: Option<u64>,
 }
 
 impl Companion {
@@ -67,7 +69,14 @@ impl Companion {
             failures: 0,
             newest: None,
             overdue: false,
+            partial_len: None,
         }
+    }
+
+    /// The source has begun anew: neither times nor numbers nor init sections of before are of any use.
+    pub(super) fn begin_anew(&mut self) {
+        self.pairing = Pairing::default();
+        self.downloader.forget_init();
     }
 
     /// All audio of a segment of video, or what of it was to be had in time.
@@ -167,9 +176,14 @@ impl Companion {
         }
         let Some(base) = self.loaded.as_ref().map(|loaded| loaded.base.clone()) else { return Ok(()) };
         let name = file_name(wish.number, segment.media_sequence);
-        let download = Download { base: &base, segment, name: &name, total, accepted_len: None };
-        let done =
-            self.downloader.fetch(http, wish.directory, download).await.map_err(|error| error.to_string())?;
+        let accepted_len = self.partial_len;
+        let download = Download { base: &base, segment, name: &name, total, accepted_len };
+        let fetched = self.downloader.fetch(http, wish.directory, download).await;
+        self.partial_len = match &fetched {
+            Err(DownloadError::PartialPacket(len)) => Some(*len),
+            _ => None,
+        };
+        let done = fetched.map_err(|error| error.to_string())?;
         let start_90k = first_time(done.path.clone()).await;
         let stored = StoredAudio { media_sequence: segment.media_sequence, path: done.path };
         if let Some(other) = self.pairing.fetched(&wish.span, segment, stored, start_90k) {

@@ -12,8 +12,8 @@ use super::decrypt::{DecryptError, Decrypter, iv_of};
 use super::file::{SegmentFile, is_mp4};
 use super::http::{FetchError, Http, Subject};
 
-/// ISO/IEC 13818-1 2.4.3.2: a transport packet has 188 bytes.
-const TS_PACKET: u64 = 188;
+/// Lengths of transport packets that begin with the sync byte: bare, and with 16 bytes of parity behind (204).
+const TS_PACKETS: [u64; 2] = [188, 204];
 const TS_SYNC: u8 = 0x47;
 
 /// Why a try failed.
@@ -171,6 +171,11 @@ impl Downloader {
     }
 
     /// The init section that EXT-X-MAP names.
+    /// Forgets the init section: a source that begins anew may have another at the same address.
+    pub(super) fn forget_init(&mut self) {
+        self.init = None;
+    }
+
     async fn init(
         &mut self,
         http: &mut Http,
@@ -212,7 +217,8 @@ fn check(file: &SegmentFile, accepted_len: Option<u64>) -> Result<(), DownloadEr
     if text.starts_with(b"<!doctype") || text.starts_with(b"<html") {
         return Err(DownloadError::WebPage);
     }
-    if head[0] == TS_SYNC && bytes % TS_PACKET != 0 && accepted_len != Some(bytes) {
+    let whole_packets = TS_PACKETS.iter().any(|len| bytes % len == 0);
+    if head[0] == TS_SYNC && !whole_packets && accepted_len != Some(bytes) {
         return Err(DownloadError::PartialPacket(bytes));
     }
     Ok(())

@@ -191,6 +191,9 @@ impl Work {
         }
         let wanted = self.plan.wanted().map(|wanted| wanted.number);
         let observed = self.plan.observe(playlist);
+        if observed.restarted {
+            self.companion.begin_anew();
+        }
         for lost in observed.lost {
             self.tell_lost(lost);
         }
@@ -237,6 +240,9 @@ impl Work {
         }
         if let Some(reason) = self.space.refusal() {
             return self.wait_for_storage(reason);
+        }
+        if wanted.discontinuity {
+            self.downloader.forget_init();
         }
         let began = Instant::now();
         let since_first = self.retry.since.map_or(Duration::ZERO, |since| began - since);

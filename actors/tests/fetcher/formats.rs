@@ -53,6 +53,35 @@ async fn fmp4_segments_are_stored_behind_their_init_section_which_is_fetched_onc
 }
 
 #[actix::test]
+async fn an_init_section_of_the_same_name_is_fetched_anew_behind_a_discontinuity() {
+    let server = Server::start().await;
+    let other = [INIT, b"\0\0\0\x08free"].concat();
+    server.answer("/init.mp4", [Answer::Ok(INIT.to_vec()), Answer::Ok(other.clone())]);
+    for number in 0..2 {
+        server.answer(&format!("/a{number}.m4s"), [Answer::Ok(media(number))]);
+    }
+    let text = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:1,\na0.m4s\n\
+                #EXT-X-DISCONTINUITY\n#EXTINF:1,\na1.m4s\n#EXT-X-ENDLIST\n";
+    server.text("/live.m3u8", text);
+    let mut run = Run::of(config(&server.url("/live.m3u8")));
+    for (number, init) in [(0, INIT), (1, &other)] {
+        let stored = run.stored().await;
+        assert_eq!(std::fs::read(&stored.path).expect("the file"), [init, &media(number)].concat());
+    }
+}
+
+#[actix::test]
+async fn packets_with_parity_behind_them_are_whole_at_the_first_try() {
+    let server = Server::start().await;
+    let packet = [vec![0x47; 188], vec![0xff; 16]].concat();
+    server.answer("/a0.ts", [Answer::Ok(packet.repeat(20))]);
+    server.text("/live.m3u8", &ended(playlist("a", 0..1)));
+    let mut run = Run::of(config(&server.url("/live.m3u8")));
+    assert_eq!(run.stored().await.bytes, 20 * 204);
+    assert_eq!(server.requests("/a0.ts").len(), 1);
+}
+
+#[actix::test]
 async fn an_init_section_that_is_none_or_too_large_loses_its_segments_by_name() {
     let server = Server::start().await;
     serve_segments(&server, "a", 0..1);

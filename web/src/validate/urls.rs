@@ -81,6 +81,9 @@ fn with_host(text: &str, schemes: &[&str], allowed: &'static str) -> Result<Url,
     if text.len() > MAX_URL_LEN {
         return Err(too_long(text.len(), allowed));
     }
+    if text.contains("***") {
+        return wrong("has *** where a secret is hidden; give the secret itself".to_owned());
+    }
     // The parser would drop these without a word, and what is sent would not be what was given.
     if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
         return wrong("has a space, a backslash or a control character".to_owned());
@@ -210,6 +213,8 @@ mod tests {
             (rtmp("rtmp://h/hunter2", &id()).unwrap_err(), "no stream key"),
             (processor("hunter2 ").unwrap_err(), "space"),
             (source("hunter2").unwrap_err(), "is not a URL"),
+            (source("http://h/x?token=***").unwrap_err(), "give the secret itself"),
+            (rtmp("rtmp://h/live/***", &id()).unwrap_err(), "give the secret itself"),
         ] {
             let text = wrong.to_string();
             assert!(text.contains(expected), "{text}");

@@ -10,6 +10,7 @@ use crate::kit::nginx::NginxRtmp;
 use crate::kit::overdub::Overdub;
 use crate::kit::packets::{Track, read_both};
 use crate::kit::processor::EchoProcessor;
+use crate::kit::site::{Reply, Site};
 use crate::kit::source::Fixture;
 use crate::kit::{folder, free_port, wait};
 
@@ -95,4 +96,63 @@ async fn an_rtmp_server_that_crashes_gets_a_new_connection_that_begins_with_a_ke
     }
     let start = |track: &Track| track.packets[0].dts as f64 / track.per_second as f64;
     assert!((start(&video) - start(&audio)).abs() < 0.12, "both tracks begin together");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_of_its_own_playlist_is_there_again_when_the_encoder_begins_anew() {
+    let folder = folder();
+    let segments = crate::kit::root().join("fixtures/live");
+    let site = Site::start(|_| Reply::not_found()).await;
+    // The same segments serve both playlists; numbers and times go back, and no tag says so.
+    let serve = |first_number: u64, files: [u64; 4], ended: bool| {
+        let segments = segments.clone();
+        let mut list = format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first_number}\n");
+        for file in files {
+            list += &format!("#EXTINF:2,\nsegment-{file}.ts\n");
+        }
+        if ended {
+            list += "#EXT-X-ENDLIST\n";
+        }
+        site.answer(move |path| match path {
+            "/master.m3u8" => {
+                let text = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"en\",DEFAULT=YES,URI=\"audio.m3u8\"\n\
+                            #EXT-X-STREAM-INF:BANDWIDTH=1000000,AUDIO=\"a\"\nvideo.m3u8\n";
+                Reply::Whole(200, "application/vnd.apple.mpegurl", text.into())
+            }
+            "/video.m3u8" | "/audio.m3u8" => {
+                Reply::Whole(200, "application/vnd.apple.mpegurl", list.clone().into())
+            }
+            path => Reply::file(&segments, path),
+        });
+    };
+    serve(100, [4, 5, 6, 7], false);
+    let settings = [("OVERDUB__STORAGE__AUTO_CLEANUP", "false")];
+    let overdub = Overdub::start_with(folder.path(), &settings).await.unwrap();
+    overdub
+        .create(&json!({
+            "streamId": "s", "sourceUrl": site.url("/master.m3u8"), "bufferDuration": 4, "delay": 1,
+            "start": "window", "srsRtmpUrl": null, "audioProcessorUrl": "ws://127.0.0.1:9",
+        }))
+        .await;
+    let collected = async |count: u64| {
+        overdub
+            .stream_until("s", "batches are collected", Duration::from_secs(60), |stream| {
+                stream["source"]["currentBatch"].as_u64() >= Some(count)
+            })
+            .await
+    };
+    collected(2).await;
+    serve(0, [0, 1, 2, 3], true);
+    collected(4).await;
+    overdub
+        .stream_until("s", "all of it has aired", Duration::from_secs(60), |stream| {
+            stream["state"] == "ended"
+        })
+        .await;
+    let sound = |batch: u64| {
+        let file = overdub.storage.join(format!("processed_fragments/s/batch-{batch}/audio.fmp4"));
+        std::fs::metadata(file).map_or(0, |file| file.len())
+    };
+    let sizes: Vec<u64> = (0..4).map(sound).collect();
+    assert!(sizes.iter().all(|size| *size > 20_000), "4 s of sound each: {sizes:?}");
 }

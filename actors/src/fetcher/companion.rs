@@ -73,10 +73,11 @@ impl Companion {
         }
     }
 
-    /// The source has begun anew: neither times nor numbers nor init sections of before are of any use.
+    /// The source has begun anew: neither times, numbers, playlist nor init section of before are of any use.
     pub(super) fn begin_anew(&mut self) {
         self.pairing = Pairing::default();
         self.downloader.forget_init();
+        (self.loaded, self.newest, self.next_poll) = (None, None, Instant::now());
     }
 
     /// All audio of a segment of video, or what of it was to be had in time.

@@ -79,6 +79,9 @@ impl Pairing {
         let timelines: Vec<u64> = playlist.timelines().collect();
         // Playlists that know no discontinuity at all number no timelines.
         let numbered = timelines.last().is_some_and(|last| *last > 0);
+        // Numbers that fell back are a source that began again, of which nothing that was had is a part.
+        let furthest = last.media_sequence.saturating_add(1 + playlist.segments.len() as u64);
+        self.next = self.next.filter(|next| *next <= furthest);
         if self.next.is_none() || self.timeline != span.timeline {
             self.had.clear();
             match guess(span, playlist, &timelines, numbered) {
@@ -104,10 +107,6 @@ impl Pairing {
         loop {
             self.next = Some(next);
             if next > last.media_sequence {
-                // Numbers that fell back are a source that began again.
-                if next > last.media_sequence.saturating_add(1 + playlist.segments.len() as u64) {
-                    self.next = None;
-                }
                 return if playlist.ended || covered { Step::Done } else { Step::Wait };
             }
             let index = usize::try_from(next - first.media_sequence).unwrap_or(usize::MAX);

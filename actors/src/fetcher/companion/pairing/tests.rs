@@ -73,6 +73,19 @@ fn audio_is_found_by_its_own_time_whatever_its_numbers_and_lengths() {
 }
 
 #[test]
+fn numbers_and_times_that_fall_back_are_met_anew() {
+    let mut pairing = Pairing::default();
+    let times = |n: u64| Some((n as i64 * 2) * SECOND);
+    let before = span(200, 4, 4);
+    run(&mut pairing, &before, &window(100, 4, 2), times);
+    assert_eq!(numbers(&pairing.take(&before)), [100, 101]);
+    let after = span(0, 4, 8);
+    let (_, end) = run(&mut pairing, &after, &window(0, 4, 2), times);
+    assert_eq!(end, Step::Done);
+    assert_eq!(numbers(&pairing.take(&after)), [0, 1]);
+}
+
+#[test]
 fn long_audio_serves_several_spans_of_video_and_is_fetched_once() {
     let mut pairing = Pairing::default();
     let playlist = window(7, 3, 10);

@@ -191,8 +191,10 @@ async fn damaged_state_is_backed_up_said_loudly_and_never_a_crash_loop() {
         fs::write(path, bytes).unwrap();
     }
     scene.overdub = Overdub::start(scene.folder.path()).await.unwrap();
-    let log = scene.overdub.process.log();
-    assert!(log.contains("the state has lost what it knew of batches"), "{log}");
+    wait::until("the loss is said", LIMIT, async || {
+        scene.overdub.process.log().contains("the state has lost what it knew of batches").then_some(())
+    })
+    .await;
     let again = Watch::start(&scene.overdub.hls_url("s"));
     listed(&again, 2).await;
     let numbers = |watch: &Watch| {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::download::{Download, DownloadError, Downloader, unsupported};
 use super::http::Http;
 use super::pace::{backoff, poll_delay};
-use super::source::{Loaded, Poller};
+use super::source::{Loaded, Poller, SourceError};
 use super::work::Pulse;
 use crate::messages::StoredAudio;
 
@@ -57,6 +57,8 @@ pub(super) struct Companion {
     overdue: bool,
     /// Length of a segment that seemed cut short, which is taken the second time.
     partial_len: Option<u64>,
+    /// An address of the audio has expired: a fresh one stands in the multivariant playlist.
+    expired: bool,
 }
 
 impl Companion {
@@ -70,7 +72,16 @@ impl Companion {
             newest: None,
             overdue: false,
             partial_len: None,
+            expired: false,
         }
+    }
+
+    /// Whether an address has expired since the last call. What was loaded from it is forgotten.
+    pub(super) fn take_expired(&mut self) -> bool {
+        if self.expired {
+            (self.loaded, self.next_poll) = (None, Instant::now());
+        }
+        std::mem::take(&mut self.expired)
     }
 
     /// The source has begun anew: neither times, numbers, playlist nor init section of before are of any use.
@@ -159,6 +170,7 @@ impl Companion {
             }
             Err(error) => {
                 self.failures += 1;
+                self.expired |= matches!(&error, SourceError::Fetch(error) if error.is_expired());
                 self.next_poll = Instant::now() + backoff(self.failures, self.target(), fastrand::f64());
                 Err(format!("audio playlist: {error}"))
             }
@@ -184,6 +196,7 @@ impl Companion {
             Err(DownloadError::PartialPacket(len)) => Some(*len),
             _ => None,
         };
+        self.expired |= fetched.as_ref().is_err_and(DownloadError::is_expired);
         let done = fetched.map_err(|error| error.to_string())?;
         let start_90k = first_time(done.path.clone()).await;
         let stored = StoredAudio { media_sequence: segment.media_sequence, path: done.path };

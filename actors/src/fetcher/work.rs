@@ -294,6 +294,10 @@ impl Work {
         let wish = Wish { span, number: wanted.number, directory: &self.directory, patience };
         let poller = self.source.audio()?;
         let covered = self.companion.cover(poller, &mut self.http, &self.pulse, wish).await;
+        if self.companion.take_expired() {
+            self.source.forget();
+            self.expired = true;
+        }
         let Covered { audio, trouble } = covered;
         if self.audio_trouble != trouble {
             self.audio_trouble.clone_from(&trouble);

@@ -7,6 +7,7 @@ use overdub_actors::messages::{FetcherEvent, StoredSegment};
 
 use crate::run::{Run, config};
 use crate::server::{Answer, Server};
+use crate::{playlist, serve_segments};
 
 /// A case of the media corpus, served; none where there is no corpus.
 async fn served(case: &str) -> Option<(Server, PathBuf)> {
@@ -99,4 +100,27 @@ async fn pictures_go_on_when_their_audio_does_not_come_and_the_reason_is_told() 
     assert!(stored(&run).iter().all(|segment| segment.audio.as_ref().is_some_and(Vec::is_empty)));
     let told = |event: &FetcherEvent| matches!(event, FetcherEvent::AudioChanged { trouble: Some(reason) } if reason == "audio playlist: source answered 404 Not Found");
     assert!(run.said.iter().any(told), "{:?}", run.said);
+}
+
+#[actix::test]
+async fn an_audio_playlist_whose_token_has_expired_is_looked_up_again() {
+    let server = Server::start().await;
+    serve_segments(&server, "a", 0..12);
+    let master = |audio: &str| {
+        Answer::Ok(
+            format!(
+                "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"en\",DEFAULT=YES,URI=\"{audio}\"\n\
+                 #EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO=\"a\"\nvideo.m3u8\n"
+            )
+            .into_bytes(),
+        )
+    };
+    server.answer("/master.m3u8", [master("old.m3u8"), master("new.m3u8")]);
+    server.answer("/old.m3u8", [Answer::Status("403 Forbidden")]);
+    server.text("/new.m3u8", &playlist("a", 0..4));
+    server.text("/video.m3u8", &playlist("a", 0..4));
+    let mut run = Run::of(config(&server.url("/master.m3u8")));
+    run.stored().await;
+    run.stored().await;
+    assert!(!server.requests("/new.m3u8").is_empty(), "the fresh address is asked");
 }

@@ -93,7 +93,12 @@ impl Demuxer {
                 Ok(Err(error)) => error.to_string(),
                 Err(error) => error.to_string(),
             };
-            tracing::debug!(batch, problem, "the batch is demuxed when it is complete");
+            tracing::debug!(
+                stream = this.files.stream(),
+                batch,
+                problem,
+                "the batch is demuxed when it is complete"
+            );
             this.ahead = false;
         }));
     }

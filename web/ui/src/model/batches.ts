@@ -131,3 +131,7 @@ export function roundTrips(batches: readonly Batch[], renditionName: string | un
   }
   return trips.reverse();
 }
+
+/** Whether a batch is skipped because its stream was stopped, which is no fault. */
+export const wasStopped = (batch: Batch): boolean =>
+  batch.state === "skipped" && /was stopped/.test(batch.reason ?? "");

@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { sentence } from "../../api/problem";
 import type { Batch, BatchRendition, Fit, Stream } from "../../api/types";
 import { fallbackAdvice, fallbackTitle } from "../../model/advice";
+import { wasStopped } from "../../model/batches";
 import { seconds, timeOfDay } from "../../model/format";
 import { Icon } from "../../parts/icon";
 import { ToneIcon } from "../../parts/status";
@@ -32,7 +33,7 @@ export function BatchPanel({ stream, batch, rendition: name, onClose }: Props) {
       </div>
       {batch.state === "skipped" && (
         <Why
-          tone={/was stopped/.test(batch.reason ?? "") ? "warn" : "bad"}
+          tone={wasStopped(batch) ? "warn" : "bad"}
           title="Skipped"
           text={batch.reason}
           advice={undefined}

@@ -5,7 +5,7 @@ import { Component, type JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import type { Batch, Stream } from "../../api/types";
 import { fallbackTitle } from "../../model/advice";
-import { axisSeconds, ticks, waterfallRow, type WaterfallRow } from "../../model/batches";
+import { axisSeconds, ticks, wasStopped, waterfallRow, type WaterfallRow } from "../../model/batches";
 import { seconds } from "../../model/format";
 import { Segments } from "../../parts/field";
 import { Icon } from "../../parts/icon";
@@ -231,7 +231,7 @@ export function outcome(batch: Batch, row: WaterfallRow): Outcome {
   if (batch.state === "skipped") {
     const title = batch.reason ?? "";
     // Whoever stops a stream knows that what had not aired will not.
-    if (/was stopped/.test(title)) return { kind: "open", text: "Stopped before", title };
+    if (wasStopped(batch)) return { kind: "open", text: "Stopped before", title };
     return { kind: "skipped", icon: "bad", text: "Skipped", title };
   }
   const { rendition } = row;

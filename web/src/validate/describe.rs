@@ -6,7 +6,7 @@ use overdub_actors::settings::{Fallback, StartAt, VariantEnd, VariantLimits};
 use utoipa::ToSchema;
 
 /// The plain start: one processor, one RTMP output.
-#[derive(ToSchema)]
+#[derive(serde::Deserialize, ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(crate) struct PlainStartBody {
     /// URL of a live HLS playlist
@@ -27,24 +27,11 @@ pub(crate) struct PlainStartBody {
 }
 
 /// A new stream.
-#[derive(ToSchema)]
+#[derive(serde::Deserialize, ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(crate) struct NewStreamBody {
-    /// URL of a live HLS playlist
-    #[schema(example = "https://source.example/live.m3u8", max_length = 4096)]
-    source_url: String,
-    /// The stream's id
-    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", example = "news")]
-    stream_id: String,
-    /// URL of the processor's Socket.IO server
-    #[schema(example = "ws://localhost:5000", max_length = 4096)]
-    audio_processor_url: Option<String>,
-    /// RTMP push, `{streamId}` standing for the id; null or empty: none
-    #[schema(example = "rtmp://localhost/live/{streamId}", max_length = 4096)]
-    srs_rtmp_url: Option<String>,
-    /// Seconds of media a batch
-    #[schema(minimum = 2, maximum = 120)]
-    buffer_duration: Option<f64>,
+    #[serde(flatten)]
+    plain: PlainStartBody,
     /// Seconds that a processor has at least
     #[schema(minimum = 1, maximum = 300)]
     delay: Option<f64>,
@@ -88,7 +75,7 @@ pub(crate) enum VariantBody {
 }
 
 /// One output audio track.
-#[derive(ToSchema)]
+#[derive(serde::Deserialize, ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(crate) struct RenditionBody {
     /// Unique within the stream; `original` is the source's own
@@ -109,7 +96,7 @@ pub(crate) struct RenditionBody {
 }
 
 /// One place that a rendition goes.
-#[derive(ToSchema)]
+#[derive(serde::Deserialize, ToSchema)]
 pub(crate) struct OutputBody {
     /// `rtmp`
     #[schema(pattern = "^rtmp$", example = "rtmp")]

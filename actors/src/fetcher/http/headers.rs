@@ -1,4 +1,4 @@
-//! The user's own request headers: secret, and kept to the source's host where they could open a door.
+//! The user's own request headers: secret, and kept to the source's server where they could open a door.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,9 +9,9 @@ use url::Url;
 /// Headers that say who asks, not who may: servers of segments on other hosts look at them too.
 const HARMLESS: [&str; 5] = ["accept", "accept-language", "origin", "referer", "user-agent"];
 
-/// The user's headers, and the host that gets all of them.
+/// The user's headers, and the server that gets all of them.
 pub(in crate::fetcher) struct Headers {
-    home: Option<String>,
+    home: Url,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -21,16 +21,27 @@ impl Headers {
         let headers = headers.iter().filter_map(|(name, value)| {
             Some((HeaderName::try_from(name).ok()?, HeaderValue::from_str(value).ok()?))
         });
-        Self { home: home.host_str().map(str::to_ascii_lowercase), headers: headers.collect() }
+        Self { home: home.clone(), headers: headers.collect() }
     }
 
-    /// Those that go with a request to `url`: all to the source's own host, elsewhere the harmless ones. A
-    /// redirect, or a line of a playlist, must not carry a key to whoever wrote it.
+    /// Those that go with a request to `url`: all to the source's own server, elsewhere the harmless ones. A
+    /// redirect, or a line of a playlist, must not carry a key to whoever wrote it, nor in the clear.
     pub(super) fn of(&self, url: &Url) -> impl Iterator<Item = (HeaderName, HeaderValue)> + '_ {
-        let at_home = url.host_str().map(str::to_ascii_lowercase) == self.home;
+        let at_home = url.origin() == self.home.origin() || is_same_over_tls(&self.home, url);
         let wanted = move |name: &HeaderName| at_home || HARMLESS.contains(&name.as_str());
         self.headers.iter().filter(move |(name, _)| wanted(name)).cloned()
     }
+}
+
+/// Whether `url` is the default HTTPS server of the host whose default HTTP server `home` is: many lead there
+/// from the one to the other.
+fn is_same_over_tls(home: &Url, url: &Url) -> bool {
+    let port = |url: &Url| url.port_or_known_default();
+    home.host() == url.host()
+        && home.scheme() == "http"
+        && port(home) == Some(80)
+        && url.scheme() == "https"
+        && port(url) == Some(443)
 }
 
 impl fmt::Debug for Headers {
@@ -52,8 +63,16 @@ mod tests {
             let url = url.parse().expect("a URL");
             headers.of(&url).map(|(name, _)| name.to_string()).collect::<Vec<_>>()
         };
-        assert_eq!(names("https://LIVE.example.com:8443/s.ts"), ["authorization", "referer", "x-key"]);
-        assert_eq!(names("https://cdn.example.com/s.ts"), ["referer"]);
+        assert_eq!(names("https://LIVE.example.com:443/s.ts"), ["authorization", "referer", "x-key"]);
+        for elsewhere in
+            ["https://cdn.example.com/s", "http://live.example.com/s", "https://live.example.com:8443/s"]
+        {
+            assert_eq!(names(elsewhere), ["referer"], "{elsewhere}");
+        }
+        let home = "http://live.example.com/x.m3u8".parse().expect("a URL");
+        let headers = Headers::new(&home, &[("X-Key".to_owned(), "s3cret".to_owned())].into());
+        let goes_to = |url: &str| headers.of(&url.parse().expect("a URL")).count() == 1;
+        assert!(goes_to("https://live.example.com/s") && !goes_to("https://live.example.com:8443/s"));
         assert!(!format!("{headers:?}").contains("s3cret"));
     }
 }

@@ -120,6 +120,7 @@ fn ledger(criterion: &mut Criterion) {
         backlog_us: 0,
         is_last: false,
         date_ranges: Vec::new(),
+        date_ranges_dropped: 0,
         cue_tags: 0,
         audio: None,
     };

@@ -32,6 +32,7 @@ use crate::space::Space;
 
 mod address;
 mod companion;
+mod date_ranges;
 mod decrypt;
 mod download;
 mod file;

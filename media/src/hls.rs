@@ -14,10 +14,11 @@ use std::sync::Arc;
 mod attributes;
 mod date_range;
 mod date_time;
+mod decimal;
 mod read;
 mod write;
 
-pub use date_range::DateRange;
+pub use date_range::{DateRange, merge_date_ranges};
 pub use date_time::{format_date_time, parse_date_time};
 pub use read::{
     MAX_DATE_RANGES, MAX_SEGMENTS, MAX_VARIABLES, MAX_VARIANTS, PlaylistError, Surroundings, read_playlist,

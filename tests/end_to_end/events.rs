@@ -1,5 +1,6 @@
 //! What happens beside the pictures: it reaches the HLS output, once, or is counted as dropped.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
@@ -12,6 +13,10 @@ use crate::kit::site::{Reply, Site};
 use crate::kit::{folder, free_port, root, wait};
 
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// What a later playlist says of a range that has begun, and of one whose segment is long taken.
+const LATER: &str = "#EXT-X-DATERANGE:ID=\"break-1\",DURATION=3.5\n\
+                     #EXT-X-DATERANGE:ID=\"late\",START-DATE=\"2026-01-31T12:00:01Z\",CLASS=\"show\"\n";
 
 const SCHEME: &str = "https://aomedia.org/emsg/ID3";
 /// An ID3v2.4 tag with a text frame.
@@ -28,12 +33,16 @@ fn emsg() -> Vec<u8> {
     [&(body.len() as u32 + 4).to_be_bytes()[..], &body].concat()
 }
 
+fn playlist(text: &str) -> Reply {
+    Reply::Whole(200, "application/vnd.apple.mpegurl", text.as_bytes().to_vec())
+}
+
 fn count(data: &[u8], wanted: &[u8]) -> usize {
     data.windows(wanted.len()).filter(|window| *window == wanted).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn event_messages_and_date_ranges_reach_hls_and_cue_tags_are_counted() {
+async fn event_messages_and_date_ranges_reach_hls_also_late_and_cue_tags_are_counted() {
     let folder = folder();
     let source = folder.path().join("source");
     std::fs::create_dir(&source).unwrap();
@@ -69,9 +78,18 @@ async fn event_messages_and_date_ranges_reach_hls_and_cue_tags_are_counted() {
     let list = list
         .replace("4.m4s\n", "4.m4s\n#EXT-X-CUE-OUT:DURATION=2\n")
         .replace("5.m4s\n", "5.m4s\n#EXT-X-CUE-IN\n");
-    std::fs::write(source.join("list.m3u8"), list).unwrap();
-
-    let site = Site::start(move |path| Reply::file(&source, path)).await;
+    std::fs::write(source.join("list.m3u8"), &list).unwrap();
+    // While the source is at its third segment the break is not over, and nobody has said when a show began.
+    let begun: String = list.split_inclusive(".m4s\n").take(3).collect();
+    let says_more = list.replace(ranges, &[ranges, LATER].concat());
+    assert_ne!(says_more, list);
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let site = Site::start(move |path| match path {
+        "/list.m3u8" if first.swap(false, Ordering::Relaxed) => playlist(&begun),
+        "/list.m3u8" => playlist(&says_more),
+        file => Reply::file(&source, file),
+    })
+    .await;
     let peer = RtmpPeer::start(Manner::Accept).await;
     let overdub = Overdub::start(folder.path()).await.unwrap();
     overdub
@@ -99,17 +117,24 @@ async fn event_messages_and_date_ranges_reach_hls_and_cue_tags_are_counted() {
     let (_, uri) = media_playlists(&index).into_iter().find(|(name, _)| name == "video").unwrap();
     let of_video = overdub.send("GET", &format!("/live/s/{uri}"), b"").await.text();
     let tags: Vec<&str> = of_video.lines().filter(|line| line.contains("DATERANGE")).collect();
-    assert_eq!(tags.len(), 1, "{of_video}");
-    for part in ["ID=\"break-1\"", "12:00:05", "PLANNED-DURATION=4", "SCTE35-OUT=0xFC300A", "X-SHOP=\"a,b\""]
-    {
+    assert_eq!(tags.len(), 2, "{of_video}");
+    for part in [
+        "ID=\"break-1\"",
+        "12:00:05",
+        "PLANNED-DURATION=4",
+        "SCTE35-OUT=0xFC300A",
+        "X-SHOP=\"a,b\"",
+        "DURATION=3.5",
+    ] {
         assert!(tags[0].contains(part), "{part}: {tags:?}");
     }
+    assert!(tags[1].contains("ID=\"late\""), "{tags:?}");
     let metrics = overdub.send("GET", "/metrics", b"").await.text();
     for figure in [
         "cue_tags_dropped\",stream=\"s\"} 2",
         "events_passed_on\",stream=\"s\"} 1",
-        "date_ranges_passed_on\",stream=\"s\"} 1",
-        "events_dropped_by_rtmp\",stream=\"s\"} 2",
+        "date_ranges_passed_on\",stream=\"s\"} 3",
+        "events_dropped_by_rtmp\",stream=\"s\"} 4",
     ] {
         assert!(metrics.contains(figure), "{figure}: {metrics}");
     }

@@ -175,6 +175,8 @@ impl Attempt {
         let of_source = command.segments.iter().flat_map(|segment| segment.date_ranges.iter().cloned());
         let before = date_ranges.len();
         date_ranges.extend(of_source);
+        let undated: u64 = command.segments.iter().map(|s| u64::from(s.date_ranges_dropped)).sum();
+        leniencies.push(("date_ranges_dropped", undated));
         // They stand in the pictures' playlist.
         let kind = if assembled.video.is_some() { "date_ranges_passed_on" } else { "date_ranges_dropped" };
         leniencies.push((kind, (date_ranges.len() - before) as u64));

@@ -24,6 +24,7 @@ fn segments(paths: &[PathBuf]) -> Vec<StoredSegment> {
         is_last: number + 1 == paths.len(),
         audio: None,
         date_ranges: Vec::new(),
+        date_ranges_dropped: 0,
         cue_tags: 0,
     };
     paths.iter().enumerate().map(stored).collect()

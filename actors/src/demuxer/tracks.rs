@@ -78,6 +78,7 @@ impl TrackFile {
 pub(super) struct VideoFile {
     track: TrackFile,
     config: Option<VideoConfig>,
+    begins_inside_gop: bool,
     pub first_dts: Option<i64>,
     pub end_dts: Option<i64>,
     /// What goes before the pictures that it happens beside.
@@ -89,6 +90,7 @@ impl VideoFile {
         Self {
             track: TrackFile::new(path),
             config: None,
+            begins_inside_gop: false,
             first_dts: None,
             end_dts: None,
             events: Events::default(),
@@ -117,7 +119,10 @@ impl VideoFile {
         }
         self.track.append(TrackConfig::Video(&config), &chunks, entry)?;
         self.config.get_or_insert(config);
-        self.first_dts.get_or_insert(first.dts_90k);
+        if self.first_dts.is_none() {
+            self.first_dts = Some(first.dts_90k);
+            self.begins_inside_gop = !first.sync;
+        }
         self.end_dts = Some(last.dts_90k + i64::from(last.duration_90k));
         Ok(())
     }
@@ -126,7 +131,12 @@ impl VideoFile {
         let Some(config) = self.config else { return Ok(None) };
         let init = mp4::init_segment(&[(SINGLE_TRACK, TrackConfig::Video(&config))])?;
         write_init(init_path, init)?;
-        let media = VideoMedia { config, init_len: self.track.init_len, cuts: self.track.cuts.clone() };
+        let media = VideoMedia {
+            config,
+            init_len: self.track.init_len,
+            cuts: self.track.cuts.clone(),
+            begins_inside_gop: self.begins_inside_gop,
+        };
         self.track.close()?;
         Ok(Some(media))
     }

@@ -9,7 +9,7 @@ use overdub_media::hls::{ByteRange, Key, KeyMethod, Map, Segment};
 use url::Url;
 
 use super::decrypt::{DecryptError, Decrypter, iv_of};
-use super::file::{SegmentFile, is_mp4};
+use super::file::{SegmentFile, is_media, is_mp4};
 use super::http::{FetchError, Http, Subject};
 
 /// Lengths of transport packets that begin with the sync byte: bare, and with 16 bytes of parity behind (204).
@@ -27,6 +27,9 @@ pub(super) enum DownloadError {
     KeyLength(usize),
     #[error(transparent)]
     Decrypt(#[from] DecryptError),
+    /// One wrong key in 256 gives a valid padding.
+    #[error("decryption gives no media, though the key did before: another lies at its address by now")]
+    StaleKey,
     #[error("init section: {0}")]
     Init(FetchError),
     #[error("init section (EXT-X-MAP) is no MP4")]
@@ -62,8 +65,15 @@ impl DownloadError {
 
 /// Downloads segments; keeps the last key and the last init section, which are usually the next one's too.
 pub(super) struct Downloader {
-    key: Option<(Url, [u8; 16])>,
+    key: Option<KnownKey>,
     init: Option<(Url, Option<ByteRange>, Bytes)>,
+}
+
+struct KnownKey {
+    url: Url,
+    key: [u8; 16],
+    /// Media came out that can be told as such.
+    proven: bool,
 }
 
 /// Why a segment is not even tried, in words for the stream's state.
@@ -141,11 +151,26 @@ impl Downloader {
         if let Some(decrypter) = decrypter {
             let last = decrypter.finish().inspect_err(|_| self.key = None)?;
             file.push(last).await.map_err(DownloadError::Storage)?;
+            self.judge_key(file.head())?;
         }
         check(&file, accepted_len)?;
         let (path, bytes) = (file.path(), file.bytes());
         file.finish().await.map_err(DownloadError::Storage)?;
         Ok(Downloaded { path, bytes })
+    }
+
+    /// Judges the key by the first bytes that it gave. A source may put another at the same address.
+    fn judge_key(&mut self, head: &[u8]) -> Result<(), DownloadError> {
+        let is_media = is_media(head);
+        match &mut self.key {
+            Some(key) if is_media => key.proven = true,
+            Some(key) if key.proven => {
+                self.key = None;
+                return Err(DownloadError::StaleKey);
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     async fn key(
@@ -157,25 +182,23 @@ impl Downloader {
     ) -> Result<[u8; 16], DownloadError> {
         let uri = key.uri.as_deref().ok_or(DownloadError::Key(FetchError::BadUri))?;
         let url = base.join(uri).map_err(|_| DownloadError::Key(FetchError::BadUri))?;
-        if let Some((known, key)) = &self.key
-            && *known == url
-        {
-            return Ok(*key);
+        if let Some(known) = self.key.as_ref().filter(|known| known.url == url) {
+            return Ok(known.key);
         }
         let mut body = http.get(&url, None, Subject::Key, total).await.map_err(DownloadError::Key)?;
         let bytes = body.whole().await.map_err(DownloadError::Key)?;
         let key: [u8; 16] =
             bytes.try_into().map_err(|bytes: Vec<u8>| DownloadError::KeyLength(bytes.len()))?;
-        self.key = Some((url, key));
+        self.key = Some(KnownKey { url, key, proven: false });
         Ok(key)
     }
 
-    /// The init section that EXT-X-MAP names.
     /// Forgets the init section: a source that begins anew may have another at the same address.
     pub(super) fn forget_init(&mut self) {
         self.init = None;
     }
 
+    /// The init section that EXT-X-MAP names.
     async fn init(
         &mut self,
         http: &mut Http,

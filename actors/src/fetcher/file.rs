@@ -169,6 +169,14 @@ pub(super) fn is_mp4(head: &[u8]) -> bool {
     head.get(4..8).is_some_and(|kind| FIRST.contains(&kind))
 }
 
+/// Whether a segment that begins so is MP4, a transport stream, or packed audio (rfc8216bis 3.1).
+pub(super) fn is_media(head: &[u8]) -> bool {
+    let is_mpeg_audio = matches!(head, [0xff, second, ..] if second & 0xe0 == 0xe0);
+    is_mp4(head)
+        || is_mpeg_audio
+        || [&b"G"[..], b"ID3", b"\x0b\x77"].iter().any(|known| head.starts_with(known))
+}
+
 fn create(path: &Path) -> io::Result<File> {
     match File::create(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

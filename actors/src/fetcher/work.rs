@@ -7,12 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use overdub_media::hls::{DateRange, MediaPlaylist, Segment};
+use overdub_media::hls::{MediaPlaylist, Segment};
 use tokio::time::{Instant, sleep_until};
 use url::Url;
 
 use super::FetcherConfig;
 use super::companion::{Companion, Covered, Span, Wish, first_time};
+use super::date_ranges::{DateRanges, Taken};
 use super::download::{Download, DownloadError, Downloaded, Downloader, unsupported};
 use super::health::{Health, Trouble};
 use super::http::{Headers, Http};
@@ -25,9 +26,6 @@ use crate::space::Space;
 
 /// How often a fetcher that waits says that it is alive.
 const BEAT: Duration = Duration::from_secs(2);
-
-/// Date ranges kept of one segment.
-const MAX_DATE_RANGES: usize = 100;
 
 /// Tries at one segment, beside those in which the source was not to be had at all.
 const MAX_TRIES: u32 = 4;
@@ -104,6 +102,7 @@ struct Work {
     health: Health,
     downloader: Downloader,
     companion: Companion,
+    date_ranges: DateRanges,
     retry: Retry,
     pulse: Rc<Pulse>,
     target_duration_s: Option<u32>,
@@ -133,6 +132,7 @@ pub(super) async fn run(config: FetcherConfig, reporter: Reporter) {
         health: Health::default(),
         downloader: Downloader::new(),
         companion: Companion::new(),
+        date_ranges: DateRanges::default(),
         retry: Retry::default(),
         pulse,
         target_duration_s: None,
@@ -253,7 +253,7 @@ impl Work {
         match self.downloader.fetch(&mut self.http, &self.directory, download).await {
             Ok(downloaded) => {
                 let audio = self.audio_of(wanted, &downloaded).await;
-                let date_ranges = self.date_ranges_in(&wanted.segment);
+                let date_ranges = self.date_ranges_of(&wanted.segment);
                 self.plan.stored();
                 let backlog_us = self.plan.backlog_us();
                 let is_last = self.is_last(wanted);
@@ -306,14 +306,11 @@ impl Work {
         Some(audio)
     }
 
-    /// Values of the EXT-X-DATERANGE tags that begin within a segment.
-    fn date_ranges_in(&self, segment: &Segment) -> Vec<String> {
-        let (Some(listed), Some(begin)) = (&self.listed, segment.program_date_time) else {
-            return Vec::new();
-        };
-        let end = begin.saturating_add(segment.duration_us);
-        let within = |range: &&DateRange| range.start_us.is_some_and(|start| (begin..end).contains(&start));
-        listed.date_ranges.iter().filter(within).take(MAX_DATE_RANGES).map(DateRange::to_text).collect()
+    fn date_ranges_of(&mut self, segment: &Segment) -> Taken {
+        let begin = segment.program_date_time;
+        let span = begin.map(|begin| begin..begin.saturating_add(segment.duration_us));
+        let listed = self.listed.as_ref().map_or(&[][..], |listed| &listed.date_ranges);
+        self.date_ranges.take(listed, span)
     }
 
     /// The segment waits in the source's window until it can be stored.
@@ -394,7 +391,7 @@ fn stored_segment(
     backlog_us: i64,
     is_last: bool,
     audio: Option<Vec<StoredAudio>>,
-    date_ranges: Vec<String>,
+    date_ranges: Taken,
 ) -> StoredSegment {
     let segment = &wanted.segment;
     StoredSegment {
@@ -408,7 +405,8 @@ fn stored_segment(
         backlog_us,
         is_last,
         audio,
-        date_ranges,
+        date_ranges: date_ranges.values,
+        date_ranges_dropped: date_ranges.dropped,
         cue_tags: segment.cue_tags,
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn segment(number: u64, seconds: i64) -> StoredSegment {
         is_last: false,
         audio: None,
         date_ranges: Vec::new(),
+        date_ranges_dropped: 0,
         cue_tags: 0,
     }
 }
@@ -65,6 +66,7 @@ pub(super) fn media(start_s: i64, seconds: i64) -> BatchMedia {
         start_90k: start_s * TICKS,
         end_90k: (start_s + seconds) * TICKS,
         video: Some(VideoMedia {
+            begins_inside_gop: false,
             config: VideoConfig { width: 2, height: 2, ..VideoConfig::default() },
             init_len: 700,
             cuts: vec![cut(TICKS)],

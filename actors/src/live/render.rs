@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use overdub_media::hls::{
     ByteRange, DateRange, Map, MediaPlaylist, MultivariantPlaylist, Rendition, RenditionKind, Segment,
-    Variant, write_media, write_multivariant,
+    Variant, merge_date_ranges, write_media, write_multivariant,
 };
 use overdub_media::mp4::{TrackConfig, codecs};
 use overdub_media::time::rescale;
@@ -84,21 +84,20 @@ impl<'a> Window<'a> {
         Self { segments, target_duration_s }
     }
 
-    /// The date ranges of the listed batches, each once.
+    /// Whether pictures can be shown from every listed segment's beginning on (rfc8216bis 4.4.2.1).
+    fn is_independent(&self) -> bool {
+        let begins_inside_gop = |segment: &WindowSegment<'_>| {
+            segment.index == 0
+                && segment.batch.media.video.as_ref().is_some_and(|video| video.begins_inside_gop)
+        };
+        !self.segments.iter().any(begins_inside_gop)
+    }
+
+    /// The date ranges of the listed batches, each once and as it was told last.
     fn date_ranges(&self) -> Vec<DateRange> {
-        let mut ranges: Vec<DateRange> = Vec::new();
-        let mut last = None;
-        for batch in self.segments.iter().map(|segment| segment.batch) {
-            if last.replace(batch.batch) == Some(batch.batch) {
-                continue;
-            }
-            for range in batch.media.date_ranges.iter().filter_map(|text| DateRange::read(text)) {
-                if !ranges.contains(&range) {
-                    ranges.push(range);
-                }
-            }
-        }
-        ranges
+        let batches = self.segments.chunk_by(|one, next| one.batch.batch == next.batch.batch);
+        let listed = batches.flat_map(|segments| &segments[0].batch.media.date_ranges);
+        merge_date_ranges(listed.filter_map(|text| DateRange::read(text)))
     }
 
     fn playlist(
@@ -121,7 +120,7 @@ impl<'a> Window<'a> {
             // Counts the discontinuities that have left the playlist; the first segment's own is still in it.
             discontinuity_sequence: first
                 .map_or(0, |s| s.batch.discontinuities.saturating_sub(u64::from(s.begins_epoch()))),
-            independent_segments: true,
+            independent_segments: self.is_independent(),
             ended,
             segments: segments.collect(),
             date_ranges,
@@ -266,7 +265,7 @@ fn multivariant(newest: &ListBatch, window: &Window<'_>) -> MultivariantPlaylist
     }
     MultivariantPlaylist {
         version: VERSION,
-        independent_segments: true,
+        independent_segments: window.is_independent(),
         variants: vec![variant],
         renditions,
         ..MultivariantPlaylist::default()

@@ -27,6 +27,7 @@ fn batch(number: u64, start_s: i64, count: usize) -> ListBatch {
         start_90k: start_s * TICKS,
         end_90k: (start_s + length_s) * TICKS,
         video: Some(VideoMedia {
+            begins_inside_gop: false,
             config: VideoConfig {
                 sps: vec![vec![0x67, 0x64, 0, 0x1f].into()],
                 pps: vec![],
@@ -131,6 +132,26 @@ fn what_a_rendition_lacks_is_a_gap() {
     let text = &render::playlists(&listing)["audio-main.m3u8"];
     assert_eq!((text.matches("#EXT-X-GAP").count(), text.matches("#EXTINF").count()), (2, 4), "{text}");
     assert_eq!(text.matches("#EXT-X-MAP").count(), 1, "{text}");
+}
+
+#[test]
+fn segments_are_called_independent_unless_one_begins_inside_a_gop() {
+    let mut listing = Listing::default();
+    for number in 0..12 {
+        let mut list = batch(number, i64::try_from(number).unwrap() * 12, 2);
+        if number == 1
+            && let Some(video) = &mut Arc::make_mut(&mut list.media).video
+        {
+            video.begins_inside_gop = true;
+        }
+        listing.insert(list);
+    }
+    let mut independent = |second: i64| {
+        listing.advance(at(second));
+        let playlists = render::playlists(&listing);
+        ["index.m3u8", "video.m3u8"].map(|name| playlists[name].contains("#EXT-X-INDEPENDENT-SEGMENTS"))
+    };
+    assert_eq!([12, 24, 140].map(&mut independent), [[true; 2], [false; 2], [true; 2]]);
 }
 
 #[test]

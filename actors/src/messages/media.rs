@@ -30,8 +30,11 @@ pub struct VideoMedia {
     pub config: VideoConfig,
     /// Bytes of `ftyp` and `moov` at the head of `video.fmp4`.
     pub init_len: u64,
-    /// Fragments, each starting with a sync sample, timescale 90 kHz.
+    /// Fragments, timescale 90 kHz; all but the first begin with a sync sample.
     pub cuts: Vec<Cut>,
+    /// The first fragment begins with another sample: the source's segment did.
+    #[serde(default)]
+    pub begins_inside_gop: bool,
 }
 
 /// A batch's audio on disk.
@@ -70,7 +73,7 @@ pub struct BatchMedia {
     pub audio: Option<AudioMedia>,
     /// EXT-X-PROGRAM-DATE-TIME of the first segment.
     pub program_date_time: Option<UnixMicros>,
-    /// Values of the EXT-X-DATERANGE tags that begin within it.
+    /// Values of the EXT-X-DATERANGE tags that begin within it, or came or changed late.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub date_ranges: Vec<String>,
 }

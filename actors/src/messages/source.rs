@@ -30,9 +30,12 @@ pub struct StoredSegment {
     /// Nothing comes after it: it is the last of a playlist with EXT-X-ENDLIST.
     #[serde(default)]
     pub is_last: bool,
-    /// Values of EXT-X-DATERANGE tags that begin within it.
+    /// Values of EXT-X-DATERANGE tags that begin within it, or came or changed late.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub date_ranges: Vec<String>,
+    /// Date ranges that came with it and that no output carries: the source does not say what time it is.
+    #[serde(default)]
+    pub date_ranges_dropped: u32,
     /// Cue tags of vendors before it, which no output carries.
     #[serde(default)]
     pub cue_tags: u32,

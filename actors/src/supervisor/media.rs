@@ -64,7 +64,12 @@ mod tests {
             discontinuity: false,
             start_90k: 0,
             end_90k: 0,
-            video: Some(VideoMedia { config: video, init_len: 0, cuts: Vec::new() }),
+            video: Some(VideoMedia {
+                config: video,
+                init_len: 0,
+                cuts: Vec::new(),
+                begins_inside_gop: false,
+            }),
             audio: Some(AudioMedia {
                 config: audio,
                 init_len: 0,

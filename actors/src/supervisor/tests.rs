@@ -158,6 +158,7 @@ fn leave_work_in_flight(stream: &mut StreamSupervisor, ctx: &mut Context<StreamS
         is_last: false,
         audio: None,
         date_ranges: Vec::new(),
+        date_ranges_dropped: 0,
         cue_tags: 0,
     };
     stream.feed(Event::SegmentStored(segment), ctx);

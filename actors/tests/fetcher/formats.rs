@@ -1,7 +1,7 @@
 //! What segments come as: fMP4 behind its init section, keys that change.
 
 use aes::cipher::block_padding::Pkcs7;
-use aes::cipher::{BlockModeEncrypt, KeyIvInit};
+use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use overdub_actors::fetcher::{FetchLimits, FetcherConfig};
 
 use crate::run::{Run, config, limits};
@@ -132,6 +132,41 @@ async fn keys_rotate_and_ivs_are_derived_where_none_is_given() {
         assert_eq!(std::fs::read(run.stored().await.path).expect("the file"), packets(seed), "{seed}");
     }
     assert_eq!((server.requests("/k1").len(), server.requests("/k2").len()), (2, 1));
+}
+
+/// A segment whose decryption with the wrong key gives no media, but by chance a valid padding.
+fn lucky(key: [u8; 16], wrong: [u8; 16], iv: [u8; 16]) -> (Vec<u8>, Vec<u8>) {
+    let mut segments =
+        (0..=u16::MAX).map(|n| [packets(0), n.to_be_bytes().to_vec(), packets(1)[2..].to_vec()].concat());
+    let found = segments.find_map(|clear| {
+        let secret = encrypt(&clear, key, iv);
+        let decryptor = cbc::Decryptor::<aes::Aes128>::new(&wrong.into(), &iv.into());
+        let mut bytes = secret.clone();
+        let seen = decryptor.decrypt_padded::<Pkcs7>(&mut bytes).ok()?;
+        (!seen.starts_with(b"G")).then_some((clear, secret))
+    });
+    found.expect("one in 256")
+}
+
+#[actix::test]
+async fn a_key_that_changes_at_its_address_is_fetched_anew_also_where_the_padding_is_right_by_chance() {
+    let server = Server::start().await;
+    let (old, new, iv) = ([1; 16], [2; 16], [9; 16]);
+    let (clear, secret) = lucky(new, old, iv);
+    server.answer("/k", [Answer::Ok(old.to_vec()), Answer::Ok(new.to_vec())]);
+    server.answer("/a0.ts", [Answer::Ok(encrypt(&packets(0), old, iv))]);
+    server.answer("/a1.ts", [Answer::Ok(secret)]);
+    server.text(
+        "/live.m3u8",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n\
+         #EXT-X-KEY:METHOD=AES-128,URI=\"k\",IV=0x09090909090909090909090909090909\n\
+         #EXTINF:1,\na0.ts\n#EXTINF:1,\na1.ts\n#EXT-X-ENDLIST\n",
+    );
+    let mut run = Run::of(config(&server.url("/live.m3u8")));
+    for expected in [packets(0), clear] {
+        assert_eq!(std::fs::read(run.stored().await.path).expect("the file"), expected);
+    }
+    assert_eq!(server.requests("/k").len(), 2);
 }
 
 #[actix::test]

@@ -1,7 +1,9 @@
 //! EXT-X-DATERANGE (rfc8216bis 4.4.5.1).
 
+use std::collections::HashMap;
+
 use super::attributes::{AttributeList, attributes};
-use super::{format_date_time, parse_date_time};
+use super::{decimal, format_date_time, parse_date_time};
 
 /// Attributes of one range that are kept.
 const MAX_ATTRIBUTES: usize = 64;
@@ -39,6 +41,16 @@ impl DateRange {
         self.attributes.iter().find(|(known, ..)| known == name).map(|(_, value, _)| value.as_str())
     }
 
+    /// When it ends, in Unix microseconds, as END-DATE or DURATION say.
+    #[must_use]
+    pub fn end_us(&self) -> Option<i64> {
+        let after = || {
+            let duration = decimal::leading_micros(self.attribute("DURATION")?)?;
+            Some(self.start_us?.saturating_add(duration))
+        };
+        self.attribute("END-DATE").and_then(parse_date_time).or_else(after)
+    }
+
     /// Whether it bears a SCTE-35 message (rfc8216bis 4.4.5.1.1).
     #[must_use]
     pub fn is_scte35(&self) -> bool {
@@ -65,6 +77,31 @@ impl DateRange {
     }
 }
 
+/// The ranges with those of one ID put together, in the order of their first tags: a later tag adds attributes
+/// (rfc8216bis 4.4.5.1), and in a later playlist it may say others.
+#[must_use]
+pub fn merge_date_ranges(ranges: impl IntoIterator<Item = DateRange>) -> Vec<DateRange> {
+    let mut merged: Vec<DateRange> = Vec::new();
+    let mut places = HashMap::new();
+    for range in ranges {
+        let Some(known) = places.get(&range.id).and_then(|place: &usize| merged.get_mut(*place)) else {
+            places.insert(range.id.clone(), merged.len());
+            merged.push(range);
+            continue;
+        };
+        known.start_us = range.start_us.or(known.start_us);
+        let attributes = &mut known.attributes;
+        for attribute in range.attributes {
+            match attributes.iter().position(|(name, ..)| *name == attribute.0) {
+                Some(place) => attributes[place] = attribute,
+                None if attributes.len() < MAX_ATTRIBUTES => attributes.push(attribute),
+                None => {}
+            }
+        }
+    }
+    merged
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +118,24 @@ mod tests {
             r#"ID="ad-1",START-DATE="2026-01-31T12:00:00.250Z",CLASS="break",PLANNED-DURATION=30.5,SCTE35-OUT=0xFC30,X-NOTE="a, b""#
         );
         assert_eq!(DateRange::read(&range.to_text()).as_ref().map(|again| &again.id), Some(&range.id));
+    }
+
+    #[test]
+    fn tags_of_one_range_are_put_together() {
+        let read = |list| DateRange::read(list).expect("a range");
+        let ranges = [
+            r#"ID="a",START-DATE="2026-01-31T12:00:00Z",PLANNED-DURATION=30"#,
+            r#"ID="b",START-DATE="2026-01-31T12:00:01Z",END-DATE="2026-01-31T12:00:03Z""#,
+            r#"ID="a",PLANNED-DURATION=20,DURATION=12.5"#,
+        ];
+        let merged = merge_date_ranges(ranges.map(read));
+        let ids: Vec<&str> = merged.iter().map(|range| range.id.as_str()).collect();
+        assert_eq!(ids, ["a", "b"]);
+        assert_eq!(merged[0].attribute("PLANNED-DURATION"), Some("20"));
+        let start = merged[0].start_us.expect("a start");
+        assert_eq!(merged[0].end_us(), Some(start + 12_500_000));
+        assert_eq!(merged[1].end_us(), Some(start + 3_000_000));
+        assert_eq!(read(r#"ID="c",START-DATE="2026-01-31T12:00:00Z",DURATION=-1"#).end_us(), None);
     }
 
     #[test]

@@ -10,7 +10,6 @@ use std::borrow::Cow;
 use super::{Leniencies, MediaPlaylist, MultivariantPlaylist, Playlist};
 
 mod block;
-mod decimal;
 mod define;
 mod media;
 mod multivariant;

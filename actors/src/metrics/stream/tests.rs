@@ -96,6 +96,7 @@ fn what_came_and_what_is_missing_is_counted_in_seconds_of_media() {
         is_last: false,
         audio: None,
         date_ranges: Vec::new(),
+        date_ranges_dropped: 0,
         cue_tags: 0,
     };
     bench.stream.segment_stored(&stored);

@@ -32,6 +32,7 @@ fn segment(number: u64, duration_us: i64) -> StoredSegment {
         is_last: false,
         audio: None,
         date_ranges: Vec::new(),
+        date_ranges_dropped: 0,
         cue_tags: 0,
     }
 }

@@ -212,6 +212,7 @@ async fn work_that_blocks_its_pool_thread_holds_up_nobody_else() {
             is_last: false,
             audio: None,
             date_ranges: Vec::new(),
+            date_ranges_dropped: 0,
             cue_tags: 0,
         };
         stream.feed(Event::SegmentStored(segment), ctx);

@@ -116,7 +116,7 @@ pub(super) fn variant(value: &str, uri: &str) -> Option<Variant> {
         return None;
     }
     let frame_rate_milli = find(value, "FRAME-RATE")
-        .and_then(super::decimal::leading_micros)
+        .and_then(crate::hls::decimal::leading_micros)
         .and_then(|micros| u32::try_from((micros + 500) / 1000).ok());
     Some(Variant {
         uri: variant.uri,

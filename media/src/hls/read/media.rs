@@ -5,11 +5,10 @@ use std::sync::Arc;
 use super::super::{ByteRange, Key, KeyMethod, Leniencies, Map, MediaPlaylist, Segment};
 use super::block::{self, SegmentTags};
 use super::{
-    Common, Lines, MAX_DATE_RANGES, MAX_SEGMENTS, MAX_SEQUENCE, PlaylistError, decimal, lenient, overlook,
-    tag_of,
+    Common, Lines, MAX_DATE_RANGES, MAX_SEGMENTS, MAX_SEQUENCE, PlaylistError, lenient, overlook, tag_of,
 };
 use crate::hls::attributes::find;
-use crate::hls::{DateRange, parse_date_time};
+use crate::hls::{DateRange, decimal, parse_date_time};
 
 /// Longest that a target duration is believed, one day.
 const MAX_TARGET_S: u32 = 86_400;

@@ -59,7 +59,8 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let processor_handle = processor.handle();
     let processing: JoinHandle<_> = actix_rt::spawn(processor);
 
-    let service = Service::start(&settings, events, log_files)?;
+    let service = Service::start(&settings, events, log_files)
+        .with_context(|| format!("the demo on port {} (--port takes another, 0 a free one)", args.port))?;
     let stream = StreamSettings {
         stream_id: StreamId::new(DEMO_STREAM).context("the demo's stream id")?,
         source_url: source.url(),

@@ -42,6 +42,10 @@ fn outcome(
     let written = ["video.fmp4", "audio.fmp4"].map(read).into();
     match demuxed {
         Ok(demuxed) => {
+            let begins_inside_gop = demuxed.media.video.as_ref().is_some_and(|video| video.begins_inside_gop);
+            let counted =
+                demuxed.leniencies.iter().any(|(name, n)| *name == "batch_begins_inside_gop" && *n > 0);
+            assert_eq!(begins_inside_gop, counted);
             (written, format!("{:?} {:?}", demuxed.media, demuxed.leniencies), Some(demuxed.carry))
         }
         Err(error) => (written, error.to_string(), command.carry.clone()),

@@ -79,13 +79,17 @@ export function advise(stream: Stream): string | undefined {
         REASONS.find(([pattern]) => pattern.test(stream.reason ?? ""))?.[1] ?? "It is tried again by itself."
       );
     case "degraded": {
-      const down = stream.outputs.find((output) => !output.up);
-      if (down) return `It is on air. Is the server of ${down.name} up, and does it accept the stream key?`;
-      const link = stream.renditions.find((rendition) => !rendition.connected);
-      if (link) return `It is on air with the fallback. ${FALLBACKS["not_connected"]?.advice ?? ""}`;
       const fallen = stream.renditions.find((rendition) => rendition.lastFallback);
-      const advice = fallbackAdvice(fallen?.lastFallback?.reason);
-      return advice === undefined ? undefined : `It is on air with the fallback. ${advice}`;
+      const unlinked = stream.renditions.some((rendition) => !rendition.connected);
+      const advice = fallbackAdvice(unlinked ? "not_connected" : fallen?.lastFallback?.reason);
+      const down = stream.outputs.filter((output) => !output.up).map((output) => output.name);
+      if (advice === undefined && down.length === 0) return undefined;
+      return [
+        advice === undefined ? "It is on air." : `It is on air with the fallback. ${advice}`,
+        down.length > 0 && `Is the server of ${down.join(" and ")} up, and does it accept the stream key?`,
+      ]
+        .filter(Boolean)
+        .join(" ");
     }
     case "ended":
       return "Start it again when the source is back.";

@@ -54,6 +54,10 @@ export function StorageTab({ stream, detail }: { stream: Stream; detail: Detail 
             <dd class="num">{bytes(stream.source.bytes)}</dd>
           </div>
         </dl>
+        <p class="dim">
+          Kept are the newest batches (<code>keep_batches</code> of the configuration), what is yet to air,
+          and what the HLS playlists list or listed a moment ago.
+        </p>
       </section>
       {mayChange.value && <Clean id={id} onCleaned={() => setVersion(version + 1)} />}
     </div>

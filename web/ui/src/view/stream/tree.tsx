@@ -90,7 +90,8 @@ function NodeItem({ node }: { node: Node }) {
           </span>
         ))}
         {actor.lastFault !== undefined && (
-          <span class="node-fault">
+          <span class={node.tone === "good" ? "node-fault dim" : "node-fault"}>
+            {node.tone === "good" && "Over: "}
             {actor.lastFault.message} <Since at={actor.lastFault.at} />
           </span>
         )}

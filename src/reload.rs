@@ -1,4 +1,4 @@
-//! SIGHUP: the configuration read again, and what of it a running service can follow.
+//! SIGHUP: the log's file opened and the configuration read again, and what of it a running service can follow.
 
 use overdub_web::{SettingsCell, WebSettings};
 use serde_json::Value;
@@ -38,6 +38,9 @@ pub async fn on_hangup(args: SettingsArgs, mut settings: Settings, web: Settings
         }
     };
     while hangups.recv().await.is_some() {
+        if let Err(error) = telemetry.reopen_file() {
+            tracing::error!(%error, "SIGHUP: log.file cannot be opened again");
+        }
         match read(&args, &settings) {
             Ok(new) => {
                 apply(&settings, &new, &web, &telemetry);

@@ -2,15 +2,15 @@
 //!
 //! | file | what |
 //! | --- | --- |
+//! | `log_file` | `log.file`, opened again when it is told to |
 //! | `redacting` | no secret leaves through a log |
 //! | `lines` | lines of the service's own modules, as values for listeners |
 
 mod lines;
+mod log_file;
 mod redacting;
 
-use std::fs::OpenOptions;
 use std::io::IsTerminal as _;
-use std::sync::Mutex;
 
 use anyhow::Context as _;
 use overdub_actors::events::EventHub;
@@ -21,11 +21,13 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
 use crate::settings::{Log, LogFormat};
+use log_file::LogFile;
 use redacting::Redacting;
 
 /// What of the log can be changed while it is written.
 pub struct Telemetry {
     filter: reload::Handle<EnvFilter, Registry>,
+    file: Option<LogFile>,
 }
 
 impl Telemetry {
@@ -33,20 +35,24 @@ impl Telemetry {
     pub fn set_level(&self, level: &str) -> anyhow::Result<()> {
         self.filter.reload(filter(level)?).context("log.level")
     }
+
+    /// Opens `log.file` again: it may have been moved away.
+    pub fn reopen_file(&self) -> std::io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), LogFile::reopen)
+    }
 }
 
 /// Begins to log as the settings say, to tell `events` of lines that somebody listens to, and to give lines of
 /// streams to `files`.
 pub fn init(log: &Log, events: EventHub, files: Option<LogFiles>) -> anyhow::Result<Telemetry> {
-    let to_file = !log.file.as_os_str().is_empty();
+    let file = Some(&log.file).filter(|path| !path.as_os_str().is_empty());
+    let file = file.map(|path| LogFile::open(path)).transpose();
+    let file = file.with_context(|| format!("log.file {}", log.file.display()))?;
     // Escape sequences in a journal or a pipe only stand in the way.
-    let colours = !to_file && std::io::stderr().is_terminal();
-    let writer = if to_file {
-        let file = OpenOptions::new().create(true).append(true).open(&log.file);
-        let file = file.with_context(|| format!("log.file {}", log.file.display()))?;
-        BoxMakeWriter::new(Redacting(Mutex::new(file)))
-    } else {
-        BoxMakeWriter::new(Redacting(std::io::stderr))
+    let colours = file.is_none() && std::io::stderr().is_terminal();
+    let writer = match &file {
+        Some(file) => BoxMakeWriter::new(Redacting(file.clone())),
+        None => BoxMakeWriter::new(Redacting(std::io::stderr)),
     };
     let lines = fmt::layer().with_writer(writer).with_ansi(colours);
     let lines = match log.format {
@@ -59,7 +65,7 @@ pub fn init(log: &Log, events: EventHub, files: Option<LogFiles>) -> anyhow::Res
         .with(lines::layer(events, files))
         .try_init()
         .context("log")?;
-    Ok(Telemetry { filter: handle })
+    Ok(Telemetry { filter: handle, file })
 }
 
 fn filter(level: &str) -> anyhow::Result<EnvFilter> {

@@ -3,7 +3,7 @@
 //! One thread writes for all streams, so that no arbiter waits for a disk. What it cannot keep up with is dropped
 //! and counted; a file that has grown to its length is set aside, and the oldest set aside goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -27,8 +27,8 @@ const SET_ASIDE: u32 = 2;
 const MAX_LEN: u64 = 4 * 1024 * 1024;
 /// Lines that may wait for the disk.
 const QUEUE: usize = 4096;
-/// Most of a file that is read to answer for its last lines.
-const MAX_READ: u64 = 1024 * 1024;
+/// What is read at a time, from a file's end on, to answer for its last lines.
+const PIECE: u64 = 256 * 1024;
 
 /// The writer's end for those who log. Cloning shares it; the thread ends with the last clone.
 #[derive(Debug, Clone)]
@@ -54,8 +54,12 @@ impl LogFiles {
     fn with_max_len(storage: &Path, max_len: u64) -> io::Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE);
         let dropped = Arc::<AtomicU64>::default();
-        let writer =
-            Writer { storage: storage.to_owned(), max_len, dropped: dropped.clone(), failing: false };
+        let writer = Writer {
+            storage: storage.to_owned(),
+            max_len,
+            dropped: dropped.clone(),
+            failing: BTreeSet::new(),
+        };
         std::thread::Builder::new().name("log-files".to_owned()).spawn(move || writer.run(&jobs))?;
         Ok(Self { queue, dropped })
     }
@@ -86,7 +90,8 @@ struct Writer {
     storage: PathBuf,
     max_len: u64,
     dropped: Arc<AtomicU64>,
-    failing: bool,
+    /// Streams whose files cannot be written.
+    failing: BTreeSet<StreamId>,
 }
 
 impl Writer {
@@ -106,10 +111,12 @@ impl Writer {
                         texts.remove(&stream);
                         let files = StreamFiles::new(&self.storage, &stream);
                         let removed = std::fs::remove_dir_all(files.logs());
-                        self.judge(removed.or_else(|error| match error.kind() {
-                            io::ErrorKind::NotFound => Ok(()),
-                            _ => Err(error),
-                        }));
+                        if let Err(error) = removed
+                            && error.kind() != io::ErrorKind::NotFound
+                        {
+                            tracing::error!(%error, "the log files of {stream} cannot be removed");
+                        }
+                        self.failing.remove(&stream);
                     }
                     Job::Settle(done) => {
                         self.write_all(std::mem::take(&mut texts));
@@ -125,7 +132,7 @@ impl Writer {
         for (stream, text) in texts {
             let files = StreamFiles::new(&self.storage, &stream);
             let written = append(files.logs(), &text, self.max_len);
-            self.judge(written);
+            self.judge(&stream, written);
         }
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
@@ -133,19 +140,20 @@ impl Writer {
         }
     }
 
-    /// Says once that files cannot be written, and once that they can again. These lines are of no stream, so
-    /// that they do not come back here.
-    fn judge(&mut self, outcome: io::Result<()>) {
+    /// Says once that a stream's files cannot be written, and once that they can again. These lines are of no
+    /// stream, so that they do not come back here.
+    fn judge(&mut self, stream: &StreamId, outcome: io::Result<()>) {
         match outcome {
-            Ok(()) if self.failing => {
-                self.failing = false;
-                tracing::info!("streams' log files can be written again");
+            Ok(()) => {
+                if self.failing.remove(stream) {
+                    tracing::info!("the log files of {stream} can be written again");
+                }
             }
-            Err(error) if !self.failing => {
-                self.failing = true;
-                tracing::error!(%error, "streams' log files cannot be written");
+            Err(error) => {
+                if self.failing.insert(stream.clone()) {
+                    tracing::error!(%error, "the log files of {stream} cannot be written");
+                }
             }
-            _ => {}
         }
     }
 }
@@ -172,7 +180,16 @@ fn append(folder: &Path, text: &str, max_len: u64) -> io::Result<()> {
             }
         }
     }
-    OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
+    let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+    // A disk that was full may have left half a line.
+    let mut last = [b'\n'];
+    if file.seek(SeekFrom::End(-1)).is_ok() {
+        file.read_exact(&mut last)?;
+    }
+    if last != [b'\n'] {
+        file.write_all(b"\n")?;
+    }
+    file.write_all(text.as_bytes())
 }
 
 fn numbered(folder: &Path, number: u32) -> PathBuf {
@@ -186,28 +203,46 @@ fn numbered(folder: &Path, number: u32) -> PathBuf {
 pub(crate) fn last_lines(folder: &Path, level: LogLevel, limit: usize) -> io::Result<Vec<LogEntry>> {
     let mut newest_first = Vec::new();
     for number in 0..=SET_ASIDE {
-        let text = match end_of(&numbered(folder, number)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+        let file = match File::open(numbered(folder, number)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        let entries = text.lines().rev().filter_map(|line| entry(line, level));
-        newest_first.extend(entries.take(limit - newest_first.len()));
-        if newest_first.len() >= limit {
-            break;
-        }
+        add_last_lines(&file, level, limit, &mut newest_first)?;
     }
     newest_first.reverse();
     Ok(newest_first)
 }
 
-fn end_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let len = file.metadata()?.len();
-    file.seek(SeekFrom::Start(len.saturating_sub(MAX_READ)))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_READ).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+/// Adds lines of a file, the newest first, until there are `limit`.
+fn add_last_lines(
+    mut file: &File,
+    level: LogLevel,
+    limit: usize,
+    newest_first: &mut Vec<LogEntry>,
+) -> io::Result<()> {
+    let mut end = file.metadata()?.len();
+    // The end of a line that begins before what has been read.
+    let mut rest = Vec::new();
+    while end > 0 && newest_first.len() < limit {
+        let begin = end.saturating_sub(PIECE);
+        file.seek(SeekFrom::Start(begin))?;
+        let mut bytes = Vec::new();
+        file.take(end - begin).read_to_end(&mut bytes)?;
+        bytes.append(&mut rest);
+        end = begin;
+        let whole = match bytes.iter().position(|byte| *byte == b'\n') {
+            _ if begin == 0 => 0,
+            Some(newline) => newline + 1,
+            None => bytes.len(),
+        };
+        let lines = String::from_utf8_lossy(&bytes[whole..]);
+        let entries = lines.lines().rev().filter_map(|line| entry(line, level));
+        newest_first.extend(entries.take(limit - newest_first.len()));
+        bytes.truncate(whole);
+        rest = bytes;
+    }
+    Ok(())
 }
 
 /// A line as written; none where it is not grave enough, or cut.
@@ -292,6 +327,41 @@ mod tests {
         assert!(lens.iter().all(|(_, len)| (1..=1000).contains(len)), "{lens:?}");
         let lines = read(storage.path(), "a", LogLevel::Info, 12);
         assert_eq!(lines, (88..100).map(|number| format!("line {number}")).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_last_error_is_found_however_far_back_and_though_the_newest_file_is_gone() {
+        let storage = tempfile::tempdir().unwrap();
+        let files = LogFiles::with_max_len(storage.path(), 2 * PIECE).unwrap();
+        files.write(line("a", LogLevel::Error, 0));
+        files.write(line("a", LogLevel::Error, 1));
+        for number in 2..8000 {
+            files.write(line("a", LogLevel::Info, number));
+            if number % 100 == 0 {
+                files.settle();
+            }
+        }
+        files.settle();
+        let newest = storage.path().join("logs/a/processing.log");
+        assert!(std::fs::metadata(&newest).unwrap().len() > PIECE);
+        assert_eq!(read(storage.path(), "a", LogLevel::Error, 5), ["line 0", "line 1"]);
+        let all = read(storage.path(), "a", LogLevel::Info, 10_000);
+        assert_eq!(all, (0..8000).map(|number| format!("line {number}")).collect::<Vec<_>>());
+        std::fs::remove_file(newest).unwrap();
+        assert_eq!(read(storage.path(), "a", LogLevel::Error, 1), ["line 1"]);
+    }
+
+    #[test]
+    fn half_a_line_costs_no_other() {
+        let storage = tempfile::tempdir().unwrap();
+        let files = LogFiles::start(storage.path()).unwrap();
+        let path = storage.path().join("logs/a/processing.log");
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "{\"at\":\"1970-01-01T00:00:00.000Z\",\"mess").unwrap();
+        files.write(line("a", LogLevel::Info, 1));
+        files.write(line("a", LogLevel::Info, 2));
+        files.settle();
+        assert_eq!(read(storage.path(), "a", LogLevel::Info, 5), ["line 1", "line 2"]);
     }
 
     #[test]

@@ -425,7 +425,8 @@ pub struct OutputView {
 pub struct BatchView {
     /// Its number.
     pub batch: u64,
-    /// `collected`, `demuxed`, `publishing`, `published`, `cleaned` or `skipped`.
+    /// How far it is.
+    #[schema(pattern = "^(collected|demuxed|publishing|published|cleaned|skipped)$")]
     pub state: &'static str,
     /// First and last segment numbers.
     pub first_segment: u64,
@@ -457,7 +458,8 @@ pub struct BatchView {
 pub struct BatchRenditionView {
     /// The rendition's name.
     pub name: String,
-    /// `waiting`, `sent`, `processed`, `fallback` or `remuxed`.
+    /// How far its slot is.
+    #[schema(pattern = "^(waiting|sent|processed|fallback|remuxed)$")]
     pub state: &'static str,
     /// RFC 3339 times by transition: `sent`, `processed`, `fallback`, `remuxed`, `late`.
     #[schema(value_type = std::collections::HashMap<String, String>)]

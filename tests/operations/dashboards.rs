@@ -120,7 +120,7 @@ fn each_metric_that_is_shown_exists() {
         for (title, expression) in expressions(&dashboard).into_iter().chain(beside) {
             for series in promql::metrics(&expression) {
                 let base = promql::family(&series, |name| known.contains(name));
-                let foreign = base.starts_with("process_") || base == "ALERTS";
+                let foreign = base.starts_with("process_") || ["ALERTS", "up"].contains(&base);
                 assert!(foreign || known.contains(base), "{name}: {title} shows {base}, which there is not");
             }
         }

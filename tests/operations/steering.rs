@@ -1,5 +1,6 @@
 //! The program as it runs: what happens is told over `/api/events` as it happens, and SIGHUP is obeyed and said.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -30,7 +31,11 @@ async fn heard<T>(listener: &mut Listener, what: &str, mut accept: impl FnMut(&V
 async fn what_happens_is_told_as_it_happens_and_sighup_changes_what_can_change() {
     let folder = folder();
     let config = folder.path().join("config.toml");
-    std::fs::write(&config, "[stream]\ndelay = 4\n").unwrap();
+    let configure = |delay: u32| {
+        let text = format!("[stream]\ndelay = {delay}\n[log]\nfile = \"service.log\"\n");
+        std::fs::write(&config, text).unwrap();
+    };
+    configure(4);
     let mut overdub = Overdub::start(folder.path()).await.unwrap();
     let address = overdub.base.strip_prefix("http://").unwrap().parse().unwrap();
     let mut listener = Listener::connect(address, "/api/events", "").await.unwrap();
@@ -91,14 +96,19 @@ async fn what_happens_is_told_as_it_happens_and_sighup_changes_what_can_change()
     })
     .await;
 
-    std::fs::write(&config, "[stream]\ndelay = 6\n").unwrap();
+    configure(6);
+    let [log, moved] = ["service.log", "service.log.1"].map(|name| folder.path().join(name));
+    std::fs::rename(&log, &moved).unwrap();
     overdub.process.signal("HUP").await;
     let line = heard(&mut listener, "the new configuration is said", |event| {
         (event["type"] == "log" && event["fields"]["key"] == "stream.delay").then(|| event.clone())
     })
     .await;
     assert_eq!((&line["fields"]["was"], &line["fields"]["is"]), (&json!("4.0"), &json!("6.0")), "{line}");
-    std::fs::write(&config, "[stream]\ndelay = 0\n").unwrap();
+    let said = |path: &Path| std::fs::read_to_string(path).unwrap_or_default().contains("SIGHUP");
+    wait::until("its log goes on in a new file", LIMIT, async || said(&log).then_some(())).await;
+    assert!(!said(&moved), "who moved it away has all of it");
+    configure(0);
     overdub.process.signal("HUP").await;
     let line = heard(&mut listener, "a wrong configuration is refused", |event| {
         (event["type"] == "log" && event["level"] == "error").then(|| event.clone())
@@ -127,8 +137,10 @@ async fn what_happens_is_told_as_it_happens_and_sighup_changes_what_can_change()
     overdub.process.signal("TERM").await;
     heard(&mut listener, "the end is told", |event| (event["type"] == "closing").then_some(())).await;
     assert!(overdub.process.ended(LIMIT).await.success());
-    let log = overdub.process.log();
-    assert!(!log.contains("hunter"), "a secret is in the log");
+    for log in [log, moved] {
+        let text = std::fs::read_to_string(log).unwrap();
+        assert!(text.contains("news") && !text.contains("hunter"), "a secret is in the log");
+    }
 }
 
 /// Events beyond those that the service keeps for a listener, and bytes beyond those that the kernel does.

@@ -160,6 +160,14 @@ impl Problem {
         problem
     }
 
+    /// 416: nothing of the range that was asked for is there.
+    #[must_use]
+    pub fn range_not_satisfiable(total: u64) -> Self {
+        let kind = "urn:overdub:problem:range-not-satisfiable";
+        let detail = format!("the range lies past the end: there are {total} bytes");
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, kind, "The range cannot be satisfied", detail)
+    }
+
     /// Whether a new run would do.
     #[must_use]
     pub fn needs_restart(&self) -> bool {

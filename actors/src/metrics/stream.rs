@@ -64,6 +64,10 @@ impl StreamMetrics {
             }
         }
         self.source_failing = false;
+        // They are the last run's until its own first batch; that they may not be there is well.
+        for gauge in [&self.all.delay, &self.all.behind] {
+            _ = gauge.remove_label_values(&[&self.stream]);
+        }
     }
 
     /// Forgets all series, since the renditions or outputs are no longer the same.

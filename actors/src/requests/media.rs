@@ -26,8 +26,7 @@ pub struct GetLogs {
 pub struct LogEntry {
     /// RFC 3339.
     pub at: String,
-    /// `error`, `warn`, `info` or `debug`.
-    #[schema(value_type = String)]
+    /// How grave it is.
     pub level: LogLevel,
     /// What it says.
     pub message: String,
@@ -37,7 +36,8 @@ pub struct LogEntry {
 }
 
 /// Which sound of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(rename_all = "lowercase")]
 pub enum AudioTrack {
     /// The source's own, as the processor got it.
     Original,

@@ -25,13 +25,18 @@ const LINES: (u64, u64) = (200, 1000);
 #[utoipa::path(get, path = "/api/streams/{id}/batches/{batch}/audio", tag = "streams", params(
     ("id" = String, Path, description = "The stream's id", example = "news"),
     ("batch" = u64, Path, description = "The batch's number", example = 1),
-    ("track" = Option<String>, Query, description = "original, processed (the default) or fitted"),
+    ("track" = inline(Option<AudioTrack>), Query, description = "processed where it is left out"),
     ("rendition" = Option<String>, Query, description = "The rendition's name; main where it is left out"),
 ), responses(
     (status = 200, description = "The sound, as what it is", content(
         (Vec<u8> = "audio/mp4"), (Vec<u8> = "audio/aac"), (Vec<u8> = "audio/wav"), (Vec<u8> = "audio/mpeg"), (Vec<u8> = "audio/ogg"),
         (Vec<u8> = "audio/flac"), (Vec<u8> = "video/mp2t"), (Vec<u8> = "application/octet-stream"),
     )),
+    (status = 206, description = "The part that `Range` names", content(
+        (Vec<u8> = "audio/mp4"), (Vec<u8> = "audio/aac"), (Vec<u8> = "audio/wav"), (Vec<u8> = "audio/mpeg"), (Vec<u8> = "audio/ogg"),
+        (Vec<u8> = "audio/flac"), (Vec<u8> = "video/mp2t"), (Vec<u8> = "application/octet-stream"),
+    ), headers(("Content-Range" = String))),
+    (status = 304, description = "What `If-None-Match` names is still it"),
 ))]
 pub(crate) async fn audio(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = id_in_path(&request)?;
@@ -63,7 +68,7 @@ pub(crate) struct Lines {
 /// The last lines of the stream's own log, the newest last.
 #[utoipa::path(get, path = "/api/streams/{id}/logs", tag = "streams", params(
     ("id" = String, Path, description = "The stream's id", example = "news"),
-    ("level" = Option<String>, Query, description = "Lines as grave as this: error, warn, info (the default), debug"),
+    ("level" = inline(Option<LogLevel>), Query, description = "Lines as grave as this; info where it is left out"),
     ("limit" = Option<u64>, Query, minimum = 1, maximum = 1000, description = "At most this many; 200 where it is left out"),
 ), responses((status = 200, body = Lines)))]
 pub(crate) async fn logs(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actix_web::body::SizedStream;
-use actix_web::http::{Method, StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 
@@ -60,11 +61,12 @@ pub(crate) async fn answer(
             (start, len)
         }
         Wanted::Unsatisfiable => {
-            return Ok(HttpResponse::RangeNotSatisfiable()
-                .insert_header((header::CONTENT_RANGE, format!("bytes */{total}")))
-                .insert_header((header::ACCEPT_RANGES, "bytes"))
-                .insert_header((header::CACHE_CONTROL, "no-store"))
-                .finish());
+            let mut refusal = Problem::range_not_satisfiable(total).error_response();
+            let range = format!("bytes */{total}").parse().map_err(|_| Problem::internal("Content-Range"))?;
+            refusal.headers_mut().insert(header::CONTENT_RANGE, range);
+            refusal.headers_mut().insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+            refusal.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            return Ok(refusal);
         }
     };
     Ok(response.body(SizedStream::new(len, pieces(file, start, len, patches))))

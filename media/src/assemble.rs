@@ -7,6 +7,7 @@
 //! | [`streams`], [`content`] | a program's video and audio out of a transport stream; stream types that lie |
 //! | [`fmp4`], [`packed`] | the same out of fragmented MP4 and packed audio |
 //! | [`beside`] | audio from a playlist of its own: what of it is the batch's |
+//! | `transcoded` | audio that comes as another codec and goes through a transcoder |
 //! | [`unit`] | what sources give |
 //! | [`untimed`] | times for pictures that the source gave none |
 //! | [`clock`] | the source's 33-bit clock to the output timeline: wraps, epochs, jumps |
@@ -32,6 +33,7 @@ pub mod packed;
 pub mod probe;
 pub mod source;
 pub mod streams;
+mod transcoded;
 pub mod unit;
 pub mod untimed;
 pub mod video;
@@ -39,10 +41,8 @@ pub mod video;
 use bytes::Bytes;
 
 use crate::counters::Counters;
-use crate::foreign::{ForeignCarry, Stretch};
 use crate::nal::AccessUnit;
 use crate::sample::{AudioConfig, AudioSample, VideoConfig, VideoSample};
-use crate::ts::Codec;
 
 pub use carry::Carry;
 pub use error::AssembleError;
@@ -206,27 +206,6 @@ impl Assembler {
     #[must_use]
     pub fn audio_end_90k(&self) -> Option<i64> {
         self.beside.end_90k()
-    }
-
-    /// What [`crate::foreign::ForeignReader`] must know of the batch before.
-    #[must_use]
-    pub fn foreign_carry(&self) -> ForeignCarry {
-        self.carry.foreign.clone()
-    }
-
-    /// Takes what was transcoded of a stretch, as ADTS; the batch's segments are pushed with [`Take::Video`].
-    pub fn push_transcoded(&mut self, adts: &[u8], stretch: &Stretch) -> Result<(), AssembleError> {
-        let number = self.segments;
-        self.segments = self.segments.saturating_add(1);
-        let came = self.sources[1].transcoded(adts, stretch, number, &mut self.counters)?;
-        let lacking = stretch.take_access_units.saturating_sub(came);
-        self.counters.add("audio_transcoder_lacked", lacking as u64);
-        Ok(())
-    }
-
-    /// Keeps what the next batch's reader of foreign audio must know.
-    pub fn set_foreign_carry(&mut self, carry: ForeignCarry) {
-        self.carry.foreign = carry;
     }
 
     /// Time for audio that says none: beside the pictures that came last.
@@ -497,9 +476,4 @@ impl Assembler {
             self.cutter.audio(sample, origin, self.audio.rate());
         }
     }
-}
-
-/// Whether audio of this codec can become AAC.
-fn foreign_codec(codec: Codec) -> bool {
-    matches!(codec, Codec::MpegAudio | Codec::AacLatm | Codec::Ac3 | Codec::EAc3 | Codec::Opus)
 }

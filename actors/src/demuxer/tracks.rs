@@ -15,8 +15,11 @@ use crate::messages::{AudioMedia, Cut, VideoMedia};
 /// Track number in single-track files.
 pub(crate) const SINGLE_TRACK: u32 = 1;
 
-/// Writes an init section that outlives the batches; writing it again gives the same bytes.
+/// Writes an init section, which outlives the batches; all but the first of an epoch find it written.
 fn write_init(path: &Path, init: Vec<u8>) -> Result<(), DemuxError> {
+    if std::fs::read(path).is_ok_and(|known| known == init) {
+        return Ok(());
+    }
     let folder = path.parent().unwrap_or(path);
     std::fs::create_dir_all(folder).map_err(file_error(folder))?;
     let mut file = AtomicFile::create(path.to_owned()).map_err(file_error(path))?;

@@ -42,7 +42,7 @@ pub struct Found {
 pub fn find_program(segment: &[u8], take: Take) -> Found {
     let fits = |program: &Program| source::fits(program, take);
     // Beside pictures alone the sound is transcoded: both are taken of one program.
-    let foreign = |program: &Program| fits(program) && has(program, super::foreign_codec);
+    let foreign = |program: &Program| fits(program) && has(program, super::transcoded::foreign_codec);
     match take {
         Take::Video => find(segment, &[&foreign, &fits, &any], fits),
         _ => find(segment, &[&fits, &any], fits),

@@ -203,7 +203,7 @@ impl Source {
                 segment,
                 codec: refused.codec.name().to_owned(),
                 place: format!("stream_type {:#04x}, PID {:#x}", refused.stream_type, refused.pid),
-                transcodable: super::foreign_codec(refused.codec),
+                transcodable: super::transcoded::foreign_codec(refused.codec),
             });
         }
         if let Some(cause) = streams.unsupported_aac {

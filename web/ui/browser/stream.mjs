@@ -105,7 +105,24 @@ async function keepsTheTrack(page, base, errors) {
   errors.splice(0, errors.length, ...errors.filter((error) => !/404.*\/live\//.test(error)));
 }
 
-for (const test of [comparesWhatIsShown, keepsTheTrack]) {
+async function undoesNobodysChange(page, base) {
+  await page.goto(`${base}/#/streams/${ID}/settings`);
+  await page.locator("[name=delay]").fill("12");
+  await fetch(`${base}/api/streams/${ID}`, { method: "PATCH", body: '{"maxConcurrentBatches":7}' });
+  await until(page, () => document.querySelector("[name=maxConcurrentBatches]")?.value === "7");
+  const sent = page.waitForRequest((request) => request.method() === "PATCH");
+  await page.getByRole("button", { name: "Change", exact: true }).click();
+  assert.deepEqual((await sent).postDataJSON(), { delay: 12 });
+  await page.getByText("Nothing has been changed").waitFor();
+}
+
+async function knowsTheRtmpServer(page, base) {
+  await page.goto(`${base}/#/new`);
+  const pushed = await page.locator("[name='renditions[0].outputs[0].url']").inputValue();
+  assert.equal(pushed, "rtmp://srs/live/{streamId}");
+}
+
+for (const test of [comparesWhatIsShown, keepsTheTrack, undoesNobodysChange, knowsTheRtmpServer]) {
   const service = await serve({ STREAMS: "2", BATCHES: "100", LINES: "300" });
   try {
     await inBrowser((page, errors) => test(page, service.base, errors));

@@ -53,7 +53,7 @@ export function makeFleet({ streams: count, batches: batchCount, lines }) {
     maxConcurrentBatches: 3,
     fallback: "original",
     audioProcessorUrl: "ws://localhost:5000",
-    srsRtmpUrl: "rtmp://localhost/live/***",
+    srsRtmpUrl: "rtmp://srs/live/{streamId}",
     hlsOutput: true,
     start: "live",
   };

@@ -1,7 +1,7 @@
-// One stream's view against the stand-in of the service (dev/server.mjs).
+// One stream's view, by mouse and by keyboard, against the stand-in of the service (dev/server.mjs).
 import assert from "node:assert/strict";
 import { tone } from "../dev/tone.mjs";
-import { inBrowser, until } from "./kit.mjs";
+import { inBrowser, picture, until } from "./kit.mjs";
 import { serve } from "./stand-in.mjs";
 
 const ID = "news-berlin";
@@ -92,6 +92,31 @@ async function withOutput(page) {
   return (now) => (there = now);
 }
 
+async function isWalkedByKeyboard(page, base) {
+  await withOutput(page);
+  await page.goto(`${base}/#/streams/${ID}`);
+  const rows = page.locator(".waterfall-rows");
+  await rows.locator(".wf-row").first().waitFor();
+  await rows.focus();
+  for (const key of ["ArrowDown", "ArrowDown", "End", "ArrowUp"]) await page.keyboard.press(key);
+  const number = await rows.locator(".wf-selected").getAttribute("data-batch");
+  assert.equal(new URL(page.url()).hash, `#/streams/${ID}`, "moving through the rows stays on the page");
+  await picture(page, "overview-keys", ["desktop"]);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: `Batch ${number}` }).waitFor();
+
+  await page.goto(`${base}/#/streams/${ID}/log`);
+  await page.locator(".log-line").first().waitFor();
+  await page.locator(".log-rows").focus();
+  await page.keyboard.press("ArrowUp");
+  await page.keyboard.press("ArrowUp");
+  const line = await page.locator(".log-selected .log-text").innerText();
+  await page.keyboard.press("Enter");
+  const [message] = line.split(/ \w+=/);
+  await page.getByRole("region", { name: "The chosen line" }).getByText(message).waitFor();
+  await picture(page, "log-keys", ["phone", "desktop"]);
+}
+
 async function keepsTheTrack(page, base, errors) {
   const setThere = await withOutput(page);
   await page.goto(`${base}/#/streams/${ID}`);
@@ -122,7 +147,13 @@ async function knowsTheRtmpServer(page, base) {
   assert.equal(pushed, "rtmp://srs/live/{streamId}");
 }
 
-for (const test of [comparesWhatIsShown, keepsTheTrack, undoesNobodysChange, knowsTheRtmpServer]) {
+for (const test of [
+  comparesWhatIsShown,
+  isWalkedByKeyboard,
+  keepsTheTrack,
+  undoesNobodysChange,
+  knowsTheRtmpServer,
+]) {
   const service = await serve({ STREAMS: "2", BATCHES: "100", LINES: "300" });
   try {
     await inBrowser((page, errors) => test(page, service.base, errors));

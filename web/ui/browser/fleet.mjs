@@ -139,12 +139,29 @@ try {
     await service.stop();
     await page.getByText("Connection lost.").waitFor();
     await page.getByText("What is shown may be old").waitFor();
+    // The seconds that count down are not read out.
+    const readOut = page.getByRole("status").filter({ hasText: "The service cannot be reached" });
+    assert.doesNotMatch(await readOut.innerText(), /Next try|Trying/);
+    await page
+      .locator(".banner")
+      .getByText(/Next try in|Trying/)
+      .waitFor();
     await picture(page, "lost", ["phone", "desktop"]);
     errors.splice(0, errors.length, ...errors.filter((error) => !/ERR_CONNECTION|WebSocket/.test(error)));
     service = await serve(SETTINGS, Number(new URL(base).port));
     await page.getByText("Connection lost.").waitFor({ state: "detached" });
     await page.getByRole("heading", { name: /streams need attention/ }).waitFor();
-    errors.splice(0, errors.length, ...errors.filter((error) => !/ERR_CONNECTION|WebSocket/.test(error)));
+
+    // It is started anew with another token: that one is asked for.
+    await service.stop();
+    service = await serve({ ...SETTINGS, TOKEN: "another" }, Number(new URL(base).port));
+    await page.getByText("The token is no longer accepted").waitFor();
+    await page.locator("[name=token]").fill("another");
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await page.locator("html:not([data-stale])").waitFor();
+    const expected = /ERR_CONNECTION|WebSocket|401/;
+    errors.splice(0, errors.length, ...errors.filter((error) => !expected.test(error)));
   });
 } finally {
   await service.stop();

@@ -117,6 +117,28 @@ async function isWalkedByKeyboard(page, base) {
   await picture(page, "log-keys", ["phone", "desktop"]);
 }
 
+async function saysThatItsSocketIsCut(page, base) {
+  let refused = false;
+  const open = [];
+  await page.routeWebSocket(/streamId=/, (socket) => {
+    if (refused) return socket.close();
+    open.push(socket);
+    return socket.connectToServer();
+  });
+  await page.goto(`${base}/#/streams/${ID}/log`);
+  await page.locator(".log-line").first().waitFor();
+  refused = true;
+  for (const socket of open.splice(0)) await socket.close();
+  await page.getByText("The service answers, but its events do not come through").waitFor();
+  await page.locator("html[data-stale]").waitFor();
+  await picture(page, "cut", ["phone", "desktop"]);
+  await fetch(`${base}/api/streams/${ID}`, { method: "PATCH", body: '{"maxConcurrentBatches":7}' });
+  refused = false;
+  await page.getByRole("button", { name: "Try now" }).click();
+  await page.locator("html:not([data-stale])").waitFor();
+  await page.locator(".log-line", { hasText: "changed on request" }).waitFor();
+}
+
 async function keepsTheTrack(page, base, errors) {
   const setThere = await withOutput(page);
   await page.goto(`${base}/#/streams/${ID}`);
@@ -150,6 +172,7 @@ async function knowsTheRtmpServer(page, base) {
 for (const test of [
   comparesWhatIsShown,
   isWalkedByKeyboard,
+  saysThatItsSocketIsCut,
   keepsTheTrack,
   undoesNobodysChange,
   knowsTheRtmpServer,

@@ -1,27 +1,14 @@
 // Many streams, long histories and a connection that breaks, against the stand-in of the service (dev/server.mjs).
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { inBrowser, picture, SIZES, until } from "./kit.mjs";
+import { serve } from "./stand-in.mjs";
 
 const BATCHES = 1000;
 const LINES = 10_000;
 // Twice what a quiet machine takes at most: without virtual rows it is hundreds.
 const FRAME_MS = 40;
 const TOKEN = "let-me-in";
-
-async function serve(port) {
-  const server = spawn(
-    process.execPath,
-    [new URL("../dev/server.mjs", import.meta.url).pathname, String(port)],
-    {
-      env: { ...process.env, BATCHES: String(BATCHES), LINES: String(LINES), TOKEN },
-      stdio: ["ignore", "pipe", "inherit"],
-    },
-  );
-  const [line] = await once(server.stdout.setEncoding("utf8"), "data");
-  return { server, base: /http:\S+/.exec(line)[0] };
-}
+const SETTINGS = { BATCHES: String(BATCHES), LINES: String(LINES), TOKEN };
 
 /** Processor time of the page's main thread so far, which a busy machine does not stretch. */
 async function threadMs(devtools) {
@@ -59,8 +46,8 @@ const scrollThrough = (page, box, row) =>
     [box, row],
   );
 
-let running = await serve(0);
-const { base } = running;
+let service = await serve(SETTINGS);
+const { base } = service;
 try {
   await inBrowser(async (page, errors) => {
     // A token is asked for, refused when wrong, and kept for the tab.
@@ -149,17 +136,33 @@ try {
 
     // The connection breaks: it says so, and heals with what is true then.
     await page.goto(`${base}/#/`);
-    running.server.kill("SIGKILL");
-    await once(running.server, "exit");
+    await service.stop();
     await page.getByText("Connection lost.").waitFor();
     await page.getByText("What is shown may be old").waitFor();
+    // The seconds that count down are not read out.
+    const readOut = page.getByRole("status").filter({ hasText: "The service cannot be reached" });
+    assert.doesNotMatch(await readOut.innerText(), /Next try|Trying/);
+    await page
+      .locator(".banner")
+      .getByText(/Next try in|Trying/)
+      .waitFor();
     await picture(page, "lost", ["phone", "desktop"]);
     errors.splice(0, errors.length, ...errors.filter((error) => !/ERR_CONNECTION|WebSocket/.test(error)));
-    running = await serve(Number(new URL(base).port));
+    service = await serve(SETTINGS, Number(new URL(base).port));
     await page.getByText("Connection lost.").waitFor({ state: "detached" });
     await page.getByRole("heading", { name: /streams need attention/ }).waitFor();
-    errors.splice(0, errors.length, ...errors.filter((error) => !/ERR_CONNECTION|WebSocket/.test(error)));
+
+    // It is started anew with another token: that one is asked for.
+    await service.stop();
+    service = await serve({ ...SETTINGS, TOKEN: "another" }, Number(new URL(base).port));
+    await page.getByText("The token is no longer accepted").waitFor();
+    await page.locator("[name=token]").fill("another");
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await page.locator("html:not([data-stale])").waitFor();
+    const expected = /ERR_CONNECTION|WebSocket|401/;
+    errors.splice(0, errors.length, ...errors.filter((error) => !expected.test(error)));
   });
 } finally {
-  running.server.kill("SIGKILL");
+  await service.stop();
 }

@@ -53,12 +53,13 @@ export function makeFleet({ streams: count, batches: batchCount, lines }) {
     maxConcurrentBatches: 3,
     fallback: "original",
     audioProcessorUrl: "ws://localhost:5000",
-    srsRtmpUrl: "rtmp://localhost/live/***",
+    srsRtmpUrl: "rtmp://srs/live/{streamId}",
     hlsOutput: true,
     start: "live",
   };
   const streams = new Map();
   const batches = new Map();
+  const logs = new Map();
   let listener = () => {};
   const say = (event) => listener(event);
 
@@ -304,6 +305,21 @@ export function makeFleet({ streams: count, batches: batchCount, lines }) {
     return { at: iso(ms), level, target: "overdub_actors::supervisor", message, streamId, fields };
   };
 
+  const logOf = (id) => {
+    if (!logs.has(id)) {
+      const before = (index) => Date.now() - (lines - index) * 700;
+      logs.set(
+        id,
+        Array.from({ length: lines }, (_, index) => logLine(id, before(index))),
+      );
+    }
+    return logs.get(id);
+  };
+  const log = (line) => {
+    logOf(line.streamId).push(line);
+    say({ type: "log", ...line });
+  };
+
   const ids = Array.from(
     { length: count },
     (_, index) =>
@@ -327,7 +343,7 @@ export function makeFleet({ streams: count, batches: batchCount, lines }) {
       const next = { ...stream, source };
       streams.set(stream.streamId, next);
       say({ type: "stream", stream: next });
-      if (Math.random() < 0.3) say({ type: "log", ...logLine(stream.streamId, Date.now()) });
+      if (Math.random() < 0.3) log(logLine(stream.streamId, Date.now()));
     }
     for (const id of batches.keys()) {
       if (!streams.has(id)) continue;
@@ -342,6 +358,7 @@ export function makeFleet({ streams: count, batches: batchCount, lines }) {
     const stream = { ...streams.get(id), ...changes, since: iso(Date.now()) };
     streams.set(id, stream);
     say({ type: "stream", stream });
+    log({ ...logLine(id, Date.now()), level: "info", message: "changed on request", fields: {} });
     return stream;
   };
 
@@ -361,8 +378,7 @@ export function makeFleet({ streams: count, batches: batchCount, lines }) {
         ...(found.length === limit ? { nextBefore: found.at(-1).batch } : {}),
       };
     },
-    logs: (id) =>
-      Array.from({ length: lines }, (_, index) => logLine(id, Date.now() - (lines - index) * 700)),
+    logs: logOf,
     check: (body) =>
       /localhost/.test(body.sourceUrl)
         ? [

@@ -2,11 +2,11 @@
 
 import { type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { api } from "./api/client";
-import { Events, type Link } from "./api/events";
 import type { Batch, Level, ServerEvent } from "./api/types";
+import { listen } from "./links";
 import { applyToBatches, merge } from "./model/batches";
 import { LogBuffer } from "./model/logs";
-import { gather } from "./state";
+import { fleet, gather, talks } from "./state";
 
 const OLDER_PAGE = 500;
 const LOG_HISTORY = 1000;
@@ -16,30 +16,28 @@ export class Detail {
   readonly log = new LogBuffer();
   /** Counts up whenever the log has changed. */
   readonly logVersion = signal(0);
-  readonly link = signal<Link>({ state: "connecting" });
   readonly hasOlder = signal(false);
   /** The least level that the service is asked for. */
   readonly logLevel: Signal<Level>;
-  private events: Events;
+  private disconnect: () => void;
   private closed = false;
 
   constructor(readonly streamId: string) {
     this.logLevel = signal<Level>("info");
-    this.events = this.dial();
-    void this.loadLog();
+    this.disconnect = this.connect();
   }
 
   close(): void {
     this.closed = true;
-    this.events.close();
+    this.disconnect();
   }
 
   /** Asks the service for lines from this level on. */
   setLogLevel(level: Level): void {
     if (level === this.logLevel.value) return;
     this.logLevel.value = level;
-    this.events.close();
-    this.events = this.dial();
+    this.disconnect();
+    this.disconnect = this.connect();
   }
 
   async loadOlder(): Promise<void> {
@@ -50,11 +48,13 @@ export class Detail {
     this.hasOlder.value = page.nextBefore !== undefined;
   }
 
-  private dial(): Events {
-    return new Events({
+  private connect(): () => void {
+    return listen({
       streamId: this.streamId,
       logs: this.logLevel.value,
-      onLink: (link) => (this.link.value = link),
+      talks: () => talks(fleet.peek().get(this.streamId)),
+      // Lines from before, and those that were missed while it was cut.
+      onLive: () => void this.loadLog(),
       onEvent: gather((events) => this.take(events)),
     });
   }
@@ -74,9 +74,9 @@ export class Detail {
 
   private async loadLog(): Promise<void> {
     try {
-      const { entries } = await api.logs(this.streamId, LOG_HISTORY);
+      const { entries } = await api.logs(this.streamId, LOG_HISTORY, this.logLevel.value);
       if (this.closed) return;
-      this.log.prepend(entries);
+      this.log.fill(entries);
       this.logVersion.value += 1;
     } catch {
       // A stream without a log of its own yet: what comes live is shown.

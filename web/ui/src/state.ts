@@ -1,10 +1,10 @@
-// What the page knows: signals that views read, and the fleet's connection.
+// What the page knows: signals that views read, kept by the fleet's connection.
 
 import { computed, signal } from "@preact/signals";
 import { api, whenUnauthorized } from "./api/client";
-import { Events, type Link } from "./api/events";
-import { storeToken } from "./api/token";
+import { storedToken, storeToken } from "./api/token";
 import type { ServerEvent, Session, Stream } from "./api/types";
+import { abandonSilent, listen, retryNow } from "./links";
 import { applyToFleet, type Fleet } from "./model/fleet";
 
 /** Events are taken in together this often, so that a busy fleet costs a few renderings a second. */
@@ -16,7 +16,6 @@ export const session = signal<Session | undefined>(undefined);
 export const fleet = signal<Fleet>(new Map());
 /** Whether a snapshot has come since the page was opened. */
 export const fleetKnown = signal(false);
-export const fleetLink = signal<Link>({ state: "connecting" });
 export const tokenWanted = signal<string | undefined>(undefined);
 /** The time, once a second while the page is seen. */
 export const now = signal(Date.now());
@@ -36,17 +35,15 @@ export function gather(take: (events: ServerEvent[]) => void): (event: ServerEve
   };
 }
 
-let events: Events | undefined;
+let disconnect: () => void = () => {};
 
 function connect(): void {
-  events?.close();
-  events = new Events({
+  disconnect();
+  disconnect = listen({
     logs: "off",
-    onLink: (link) => {
-      fleetLink.value = link;
-      // Browsers do not say why a socket was refused; the session does.
-      if (link.state === "lost" && !fleetKnown.value) void refreshSession();
-    },
+    talks: () => [...fleet.peek().values()].some(talks),
+    // The service may have been started anew, with other settings.
+    onLive: () => void refreshSession(),
     onEvent: gather((batch) => {
       fleet.value = applyToFleet(fleet.value, batch);
       if (batch.some((event) => event.type === "snapshot")) fleetKnown.value = true;
@@ -54,19 +51,18 @@ function connect(): void {
   });
 }
 
+/** A stream that runs always has something to tell. */
+export const talks = (stream: Stream | undefined): boolean => stream?.state === "running";
+
 /** Takes in a stream as an answer tells of it, before its event comes. */
 export function learn(stream: Stream): void {
   fleet.value = new Map(fleet.value).set(stream.streamId, stream);
 }
 
-export const retryNow = (): void => events?.retry();
-
 function tick(): void {
   if (document.visibilityState !== "visible") return;
   now.value = Date.now();
-  // A stream that runs always has something to tell.
-  const talkative = [...fleet.peek().values()].some((stream) => stream.state === "running");
-  if (talkative) events?.abandonIfSilent(SILENCE_MS);
+  abandonSilent(SILENCE_MS);
 }
 
 async function refreshSession(): Promise<void> {
@@ -90,6 +86,7 @@ export async function signIn(token: string): Promise<string | undefined> {
     session.value = answer;
     tokenWanted.value = undefined;
     connect();
+    retryNow();
     return undefined;
   } catch {
     return "The service cannot be reached; try again";
@@ -103,7 +100,7 @@ export function signOut(): void {
 
 export async function begin(): Promise<void> {
   whenUnauthorized(() => {
-    tokenWanted.value ??= "The token is no longer accepted";
+    tokenWanted.value ??= storedToken() === null ? "" : "The token is no longer accepted";
   });
   setInterval(tick, 1000);
   document.addEventListener("visibilitychange", tick);

@@ -2,7 +2,7 @@
 
 import { ApiError, problemFrom } from "./problem";
 import { storedToken } from "./token";
-import type { Batch, LogEntry, Session, Storage, Stream, Webhook, WebhookTest } from "./types";
+import type { Batch, Level, LogEntry, Session, Storage, Stream, Webhook, WebhookTest } from "./types";
 
 /** How long an answer may take; stopping drains, which takes a while. */
 const DEADLINE_MS = 60_000;
@@ -45,6 +45,7 @@ const stream = (id: string) => `/api/streams/${encodeURIComponent(id)}`;
 
 export const api = {
   session: () => json<Session>("GET", "/api/session"),
+  streams: (id?: string) => json<unknown>("GET", id === undefined ? "/api/streams" : stream(id)),
   create: (body: unknown) => json<Stream>("POST", "/api/streams", body),
   patch: (id: string, body: unknown, restart: boolean) =>
     json<{ stream: Stream; changed: Record<string, [unknown, unknown]> }>(
@@ -61,8 +62,8 @@ export const api = {
       "GET",
       `${stream(id)}/batches?limit=${limit}${before === undefined ? "" : `&before=${before}`}`,
     ),
-  logs: (id: string, limit: number) =>
-    json<{ entries: LogEntry[] }>("GET", `${stream(id)}/logs?limit=${limit}`),
+  logs: (id: string, limit: number, level: Level) =>
+    json<{ entries: LogEntry[] }>("GET", `${stream(id)}/logs?limit=${limit}&level=${level}`),
   storage: (id: string) => json<Storage>("GET", `/api/storage/stats?streamId=${encodeURIComponent(id)}`),
   clean: (id: string, keepLast: number) =>
     json<{ removedBatches: number; freedBytes: number }>("POST", "/api/storage/clean", {

@@ -10,7 +10,9 @@ const LONGEST_WAIT_MS = 15_000;
 const SNAPSHOT_DEADLINE_MS = 15_000;
 
 export type Link =
-  { state: "connecting" } | { state: "live" } | { state: "lost"; reason: string; retryAt: number };
+  | { state: "connecting" }
+  | { state: "live" }
+  | { state: "lost"; reason: string | undefined; retryAt: number };
 
 export interface EventsOptions {
   streamId?: string;
@@ -37,7 +39,7 @@ export class Events {
   private socket: WebSocket | undefined;
   private timer: number | undefined;
   private failures = 0;
-  private reason = "";
+  private reason: string | undefined;
   private closed = false;
   private heardAt = Date.now();
 
@@ -105,7 +107,7 @@ export class Events {
     if (event.type === "snapshot") {
       clearTimeout(this.timer);
       this.failures = 0;
-      this.reason = "";
+      this.reason = undefined;
       this.options.onLink({ state: "live" });
     }
     this.options.onEvent(event);
@@ -114,10 +116,10 @@ export class Events {
   private ended(socket: WebSocket, event: CloseEvent): void {
     if (this.socket !== socket) return;
     this.socket = undefined;
-    if (!this.closed) this.lost(this.reason || event.reason || "the service cannot be reached");
+    if (!this.closed) this.lost(this.reason ?? (event.reason || undefined));
   }
 
-  private lost(reason: string): void {
+  private lost(reason: string | undefined): void {
     clearTimeout(this.timer);
     const wait = backoffMs(this.failures, Math.random());
     this.failures += 1;

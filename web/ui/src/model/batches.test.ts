@@ -1,6 +1,15 @@
 import { expect, test } from "vitest";
 import { at, batch, second } from "../test-data";
-import { applyToBatches, axisSeconds, MOST_BATCHES, merge, roundTrips, ticks, waterfallRow } from "./batches";
+import {
+  applyToBatches,
+  axisSeconds,
+  MOST_BATCHES,
+  merge,
+  roundTrips,
+  secondsToAir,
+  ticks,
+  waterfallRow,
+} from "./batches";
 
 const head = { v: 1, at: "" };
 const numbers = (batches: readonly { batch: number }[]) => batches.map((one) => one.batch);
@@ -113,4 +122,13 @@ test("round trips are counted from sending to the answer, late ones too, and not
     renditions: [{ name: "main", state: "remuxed", times: { sent: at(2), fallback: at(9) } }],
   });
   expect(roundTrips([none, late, batch(1)], "main")).toEqual([3, 10]);
+});
+
+test("what is on air next is the oldest batch that is still to be aired, however many wait behind it", () => {
+  const waiting = [at(40), at(34), at(28)].map((airTime, index) => batch(3 - index, { airTime }));
+  expect(secondsToAir(waiting, second(20.5))).toBe(7.5);
+  expect(secondsToAir(waiting, second(29)), "it should be on air by now").toBe(0);
+  expect(secondsToAir(waiting, second(34)), "the first has been aired").toBe(0);
+  expect(secondsToAir([...waiting, batch(0, { state: "skipped", airTime: at(22) })], second(20))).toBe(8);
+  expect(secondsToAir(waiting, second(47))).toBeUndefined();
 });

@@ -132,6 +132,16 @@ export function roundTrips(batches: readonly Batch[], renditionName: string | un
   return trips.reverse();
 }
 
+/** Seconds until the first of the batches that are still to be aired is on air; 0 while it should be. */
+export function secondsToAir(batches: readonly Batch[], nowS: number): number | undefined {
+  const first = batches.findLast((batch) => {
+    const air = at(batch.airTime);
+    return air !== undefined && batch.state !== "skipped" && air + batch.duration > nowS;
+  });
+  const air = at(first?.airTime);
+  return air === undefined ? undefined : Math.max(0, air - nowS);
+}
+
 /** Whether a batch is skipped because its stream was stopped, which is no fault. */
 export const wasStopped = (batch: Batch): boolean =>
   batch.state === "skipped" && /was stopped/.test(batch.reason ?? "");

@@ -101,3 +101,10 @@ test("a name is suggested from the source's address, and a free one", () => {
   expect(suggestId("https://h/news/index.m3u8", (id) => id === "news" || id === "news-2")).toBe("news-3");
   expect(suggestId("nonsense", none)).toBe("");
 });
+
+test("the configured RTMP URL stands in the form, unless it is the built-in one or hides a key", () => {
+  const pushed = (srsRtmpUrl: string) => emptyForm({ srsRtmpUrl }).renditions[0]?.rtmpUrls;
+  expect(pushed("rtmp://srs/live/{streamId}")).toBe("rtmp://srs/live/{streamId}");
+  for (const none of ["", "rtmp://localhost/live/{streamId}", "rtmp://cdn/live/***"])
+    expect(pushed(none), none).toBe("");
+});

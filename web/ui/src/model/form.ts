@@ -42,6 +42,15 @@ export function emptyRendition(defaults: Session["defaults"], name: string): Ren
   };
 }
 
+/** The service's own default, where seldom something listens. */
+const UNSET_RTMP_URL = "rtmp://localhost/live/{streamId}";
+
+/** The RTMP URL that the service is configured with; one with a hidden key cannot be sent back. */
+function configuredRtmpUrl(defaults: Session["defaults"]): string {
+  const url = defaults?.srsRtmpUrl ?? "";
+  return url === UNSET_RTMP_URL || url.includes("***") ? "" : url;
+}
+
 export function emptyForm(defaults: Session["defaults"]): StreamForm {
   return {
     streamId: "",
@@ -55,7 +64,8 @@ export function emptyForm(defaults: Session["defaults"]): StreamForm {
     hlsOutput: defaults?.hlsOutput ?? true,
     start: defaults?.start ?? "live",
     autostart: true,
-    renditions: [emptyRendition(defaults, "main")],
+    // Further renditions would be pushed to the same place.
+    renditions: [{ ...emptyRendition(defaults, "main"), rtmpUrls: configuredRtmpUrl(defaults) }],
   };
 }
 

@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import type { Level, LogEntry } from "../api/types";
 import { countLevels, LogBuffer, MOST_LINES, selectLines } from "./logs";
 
-const entry = (level: Level, message: string, fields = {}): LogEntry => ({
-  at: "2026-01-01T00:00:00Z",
+const entry = (level: Level, message: string, fields = {}, second = 0): LogEntry => ({
+  at: `2026-01-01T00:00:0${second}.000Z`,
   level,
   message,
   fields,
@@ -18,11 +18,25 @@ test("the log keeps the newest lines and no more than it may", () => {
 test("history goes before the live lines, and none stands there twice", () => {
   const log = new LogBuffer();
   log.push([entry("info", "two"), entry("info", "three")]);
-  log.prepend([entry("info", "one"), entry("info", "two")]);
+  log.fill([entry("info", "one"), entry("info", "two")]);
   expect(log.lines.map((line) => line.entry.message)).toEqual(["one", "two", "three"]);
   expect(log.lines.map((line) => line.seq)).toEqual(
     [...log.lines.map((line) => line.seq)].sort((a, b) => a - b),
   );
+});
+
+test("lines that were missed stand in their place, and cleared ones do not come back", () => {
+  const at = (second: number) => entry("info", `line ${second}`, {}, second);
+  const log = new LogBuffer();
+  log.push([at(1), at(2), at(5)]);
+  const [, two] = log.lines;
+  log.fill([at(2), at(3), at(4), at(5)]);
+  expect(log.lines.map((line) => line.entry.message)).toEqual([1, 2, 3, 4, 5].map((n) => `line ${n}`));
+  expect(log.lines[1], "a chosen line stays the same").toBe(two);
+  log.clear();
+  log.push([at(7)]);
+  log.fill([at(5), at(6), at(7)]);
+  expect(log.lines.map((line) => line.entry.message)).toEqual(["line 6", "line 7"]);
 });
 
 test("lines are chosen by level and by every word of the search, in message and fields", () => {

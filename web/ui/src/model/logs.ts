@@ -7,7 +7,7 @@ export const MOST_LINES = 10_000;
 export const LEVELS: readonly Level[] = ["error", "warn", "info", "debug"];
 
 export interface LogLine {
-  /** Counts up; a line's place in the whole log. */
+  /** Counts up from line to line. */
   seq: number;
   entry: LogEntry;
   /** What the search looks at, in lower case. */
@@ -35,6 +35,8 @@ export function fieldsText(fields: Record<string, unknown> | undefined): string 
 export class LogBuffer {
   private next = 0;
   private kept: LogLine[] = [];
+  /** The time of the newest line that was thrown away on purpose. */
+  private clearedAt = "";
 
   get lines(): readonly LogLine[] {
     return this.kept;
@@ -42,25 +44,34 @@ export class LogBuffer {
 
   /** Appends; the oldest lines go when there are too many. */
   push(entries: readonly LogEntry[]): void {
-    for (const entry of entries) {
-      const level = String(entry.level).toLowerCase() as Level;
-      const hay = `${entry.message} ${fieldsText(entry.fields)} ${entry.target ?? ""}`.toLowerCase();
-      this.kept.push({ seq: this.next, entry: { ...entry, level }, hay });
-      this.next += 1;
-    }
+    for (const entry of entries) this.kept.push(this.line(entry));
     if (this.kept.length > MOST_LINES) this.kept = this.kept.slice(-MOST_LINES);
   }
 
-  /** Lines from before the live ones; those that came live as well are left out. */
-  prepend(entries: readonly LogEntry[]): void {
+  /** Puts in the lines of a stretch of the log that did not come live; cleared ones stay away. */
+  fill(entries: readonly LogEntry[]): void {
     const known = new Set(this.kept.map(({ entry }) => key(entry)));
-    const live = this.kept.map(({ entry }) => entry);
-    this.kept = [];
-    this.push([...entries.filter((entry) => !known.has(key(entry))), ...live]);
+    const missing = entries.filter((entry) => entry.at > this.clearedAt && !known.has(key(entry)));
+    if (missing.length === 0) return;
+    const all = [...missing.map((entry) => this.line(entry)), ...this.kept];
+    all.sort((a, b) => (a.entry.at < b.entry.at ? -1 : a.entry.at > b.entry.at ? 1 : 0));
+    this.kept = all.slice(-MOST_LINES);
+    for (const line of this.kept) {
+      this.next += 1;
+      line.seq = this.next;
+    }
   }
 
   clear(): void {
+    this.clearedAt = this.kept.at(-1)?.entry.at ?? this.clearedAt;
     this.kept = [];
+  }
+
+  private line(entry: LogEntry): LogLine {
+    const level = String(entry.level).toLowerCase() as Level;
+    const hay = `${entry.message} ${fieldsText(entry.fields)} ${entry.target ?? ""}`.toLowerCase();
+    this.next += 1;
+    return { seq: this.next, entry: { ...entry, level }, hay };
   }
 }
 

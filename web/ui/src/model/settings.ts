@@ -59,6 +59,32 @@ export function draftOf(settings: StreamSettings): Draft {
   };
 }
 
+/** What somebody makes of the settings, and the settings that they began with. */
+export interface Edit<T = Draft> {
+  draft: T;
+  before: T;
+}
+
+/** The edit after the settings have changed elsewhere: fields that were left alone follow. */
+export function follow(edit: Edit, current: Draft): Edit {
+  const renditions = current.renditions.map((rendition) => {
+    const named = (draft: Draft) => draft.renditions.find((one) => one.name === rendition.name) ?? rendition;
+    return followFields({ draft: named(edit.draft), before: named(edit.before) }, rendition);
+  });
+  const { draft, before } = followFields(edit, current);
+  return {
+    draft: { ...draft, renditions: renditions.map((one) => one.draft) },
+    before: { ...before, renditions: renditions.map((one) => one.before) },
+  };
+}
+
+function followFields<T extends object>({ draft, before }: Edit<T>, current: T): Edit<T> {
+  const names = Object.keys(current) as (keyof T)[];
+  const touched = names.filter((name) => draft[name] !== before[name] && draft[name] !== current[name]);
+  const own = (from: T) => Object.fromEntries(touched.map((name) => [name, from[name]]));
+  return { draft: { ...current, ...own(draft) }, before: { ...current, ...own(before) } };
+}
+
 const HIDDEN = "***";
 
 const variantText = (variant: StreamSettings["variant"]): string =>
@@ -82,8 +108,7 @@ function headerError(text: string, before: string): string | undefined {
 }
 
 /** What is wrong with the fields that were changed; the others are as the service has them, secrets hidden. */
-export function checkDraft(draft: Draft, settings: StreamSettings): Errors {
-  const before = draftOf(settings);
+export function checkDraft({ draft, before }: Edit): Errors {
   const errors: Errors = {};
   const note = (field: string, changed: boolean, message: string | undefined) => {
     if (changed && message !== undefined) errors[field] = message;
@@ -114,8 +139,7 @@ export function checkDraft(draft: Draft, settings: StreamSettings): Errors {
 }
 
 /** The body of a PATCH with only what has changed; nothing if nothing has. */
-export function changes(draft: Draft, settings: StreamSettings): Record<string, unknown> | undefined {
-  const before = draftOf(settings);
+export function changes({ draft, before }: Edit): Record<string, unknown> | undefined {
   const body: Record<string, unknown> = {};
   if (draft.sourceUrl !== before.sourceUrl) body["sourceUrl"] = draft.sourceUrl;
   if (draft.variant !== before.variant)
@@ -125,7 +149,7 @@ export function changes(draft: Draft, settings: StreamSettings): Record<string, 
   const headers = headerChanges(draft.sourceHeaders, before.sourceHeaders);
   if (Object.keys(headers).length > 0) body["sourceHeaders"] = headers;
   for (const name of ["bufferDuration", "delay", "maxConcurrentBatches"] as const) {
-    if (Number(draft[name]) !== settings[name]) body[name] = Number(draft[name]);
+    if (Number(draft[name]) !== Number(before[name])) body[name] = Number(draft[name]);
   }
   if (draft.hlsOutput !== before.hlsOutput) body["hlsOutput"] = draft.hlsOutput;
   if (draft.start !== before.start) body["start"] = draft.start;

@@ -38,8 +38,6 @@ function tracksOf(batch: Batch, rendition: BatchRendition | undefined): Track[] 
   ];
 }
 
-type Loaded = { state: "loading" } | { state: "loaded"; lanes: Lane[] };
-
 async function loadLane(streamId: string, batch: number, rendition: string, track: Track): Promise<Lane> {
   if (track.missing !== undefined) return track;
   try {
@@ -59,43 +57,42 @@ export function Compare({
   batch: Batch;
   rendition: BatchRendition | undefined;
 }) {
-  const [loaded, setLoaded] = useState<Loaded>({ state: "loading" });
+  if (batch.state === "cleaned" || batch.state === "skipped")
+    return <p class="dim empty-note">Its files have been cleaned up: there is no sound to compare.</p>;
   const name = rendition?.name ?? "main";
-  // Another state may mean other files: a reply has come, the slot is filled, all is cleaned up.
-  const gone = batch.state === "cleaned" || batch.state === "skipped";
-  const version = `${gone} ${tracksOf(batch, rendition)
-    .map((track) => track.missing)
-    .join()}`;
+  const tracks = tracksOf(batch, rendition);
+  // Another state may mean other files, as when a reply has come: then all is loaded anew.
+  const version = tracks.map((track) => track.missing).join();
+  return (
+    <Sounds
+      key={`${streamId} ${batch.batch} ${name} ${version}`}
+      load={(track) => loadLane(streamId, batch.batch, name, track)}
+      tracks={tracks}
+    />
+  );
+}
+
+/** Loads the tracks once, when it is mounted. */
+function Sounds({ load, tracks }: { load: (track: Track) => Promise<Lane>; tracks: Track[] }) {
+  const [lanes, setLanes] = useState<Lane[]>();
   useEffect(() => {
     let wanted = true;
-    if (gone) return undefined;
     const timer = setTimeout(async () => {
-      const lanes = await Promise.all(
-        tracksOf(batch, rendition).map((track) => loadLane(streamId, batch.batch, name, track)),
-      );
-      if (wanted) setLoaded({ state: "loaded", lanes });
+      const loaded = await Promise.all(tracks.map(load));
+      if (wanted) setLanes(loaded);
     }, PATIENCE_MS);
     return () => {
       wanted = false;
       clearTimeout(timer);
     };
-  }, [streamId, batch.batch, name, version]);
+  }, []);
 
-  if (gone)
-    return <p class="dim empty-note">Its files have been cleaned up: there is no sound to compare.</p>;
-  if (loaded.state === "loading")
+  if (lanes === undefined)
     return <div class="compare compare-wait" aria-busy="true" aria-label="Sound is being loaded" />;
-  const there = loaded.lanes.filter((lane) => lane.sound !== undefined);
-  if (there.length === 0) {
-    return <p class="dim empty-note">There is no sound to compare: {loaded.lanes[0]?.missing}.</p>;
-  }
-  return (
-    <Lanes
-      key={version}
-      lanes={loaded.lanes}
-      sounds={there.flatMap((lane) => (lane.sound ? [lane.sound] : []))}
-    />
-  );
+  const sounds = lanes.flatMap((lane) => (lane.sound ? [lane.sound] : []));
+  if (sounds.length === 0)
+    return <p class="dim empty-note">There is no sound to compare: {lanes[0]?.missing}.</p>;
+  return <Lanes lanes={lanes} sounds={sounds} />;
 }
 
 function Lanes({ lanes, sounds }: { lanes: Lane[]; sounds: Sound[] }) {

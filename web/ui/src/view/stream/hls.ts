@@ -40,15 +40,21 @@ export function attach(video: HTMLVideoElement, path: string, calls: Calls): () 
 
 function withHls(Player: typeof Hls, video: HTMLVideoElement, path: string, calls: Calls): () => void {
   let timer = 0;
+  let heard: string | undefined;
   // A worker would have to come from a blob, which the page's policy does not allow; fMP4 needs none.
   const player = new Player({ enableWorker: false, backBufferLength: 60, liveDurationInfinity: true });
   calls.onPlayer(player);
   player.on(Player.Events.MANIFEST_PARSED, () => void play(video, calls));
   player.on(Player.Events.AUDIO_TRACKS_UPDATED, (_, { audioTracks }) => {
     calls.onTracks(audioTracks.map(({ name }) => ({ name })));
-    calls.onTrack(Math.max(0, player.audioTrack));
+    // A source that is loaded again begins with its default track.
+    const same = audioTracks.findIndex(({ name }) => name === heard);
+    if (same >= 0) player.audioTrack = same;
   });
-  player.on(Player.Events.AUDIO_TRACK_SWITCHED, (_, { id }) => calls.onTrack(id));
+  player.on(Player.Events.AUDIO_TRACK_SWITCHING, (_, { id, name }) => {
+    heard = name;
+    calls.onTrack(id);
+  });
   player.on(Player.Events.FRAG_BUFFERED, () => calls.onError(undefined));
   player.on(Player.Events.ERROR, (_, { fatal, type, details }) => {
     if (!fatal) return;

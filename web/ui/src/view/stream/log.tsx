@@ -1,12 +1,13 @@
 // The stream's log: live, by level, searched.
 
-import { useMemo, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import type { Level } from "../../api/types";
 import type { Detail } from "../../detail";
 import { exactTime, plural } from "../../model/format";
 import { countLevels, fieldsText, LEVELS, type LogLine, selectLines } from "../../model/logs";
 import { Segments } from "../../parts/field";
 import { Icon } from "../../parts/icon";
+import { rowByKey } from "../../parts/row-keys";
 import { Virtual } from "../../parts/virtual";
 
 const ROW_HEIGHT = 22;
@@ -17,6 +18,8 @@ export function Log({ detail }: { detail: Detail }) {
   const [search, setSearch] = useState("");
   const [follow, setFollow] = useState(true);
   const [opened, setOpened] = useState<LogLine>();
+  const [selected, select] = useState<LogLine>();
+  const box = useRef<HTMLDivElement>(null);
   const version = detail.logVersion.value;
   const all = detail.log.lines;
   const shown = useMemo(() => selectLines(all, { level, search }), [all, version, level, search]);
@@ -29,6 +32,19 @@ export function Log({ detail }: { detail: Detail }) {
   const clear = () => {
     detail.log.clear();
     detail.logVersion.value += 1;
+  };
+  const keys = (event: KeyboardEvent) => {
+    if (event.key === "Enter" && selected !== undefined) setOpened(selected);
+    const at = selected === undefined ? -1 : shown.indexOf(selected);
+    // The newest lines are last: it begins there.
+    const target = rowByKey(event, box.current, ROW_HEIGHT, shown.length, at < 0 ? shown.length : at);
+    if (target === undefined) return;
+    select(shown[target]);
+    setFollow(target === shown.length - 1);
+  };
+  const open = (line: LogLine) => {
+    select(line);
+    setOpened(line);
   };
   return (
     <section class="card log" aria-label="Log">
@@ -79,17 +95,30 @@ export function Log({ detail }: { detail: Detail }) {
         </p>
       ) : (
         <Virtual
+          box={box}
           class="log-rows"
           count={shown.length}
           rowHeight={ROW_HEIGHT}
           follow={follow}
           onFollow={setFollow}
           shift={shown.at(-1)?.seq ?? 0}
-          attributes={{ role: "log", "aria-label": "Log lines, newest last", "aria-live": "off" }}
+          attributes={{
+            role: "listbox",
+            "aria-label": "Log lines, newest last",
+            ...(selected === undefined ? {} : { "aria-activedescendant": `line-${selected.seq}` }),
+            onKeyDown: keys,
+          }}
           row={(index) => {
             const line = shown[index];
             return line === undefined ? null : (
-              <Line key={line.seq} line={line} search={search} on={line === opened} onOpen={setOpened} />
+              <Line
+                key={line.seq}
+                line={line}
+                search={search}
+                on={line === opened}
+                selected={line === selected}
+                onOpen={open}
+              />
             );
           }}
         />
@@ -103,16 +132,24 @@ function Line({
   line,
   search,
   on,
+  selected,
   onOpen,
 }: {
   line: LogLine;
   search: string;
   on: boolean;
+  selected: boolean;
   onOpen: (line: LogLine) => void;
 }) {
   const { entry } = line;
   return (
-    <div class={`log-line log-${entry.level} ${on ? "log-on" : ""}`} onClick={() => onOpen(line)}>
+    <div
+      id={`line-${line.seq}`}
+      class={`log-line log-${entry.level} ${on ? "log-on" : ""} ${selected ? "log-selected" : ""}`}
+      role="option"
+      aria-selected={selected}
+      onClick={() => onOpen(line)}
+    >
       <span class="log-time num">{exactTime(entry.at)}</span>
       <span class="log-level">{entry.level}</span>
       <span class="log-text">

@@ -1,5 +1,6 @@
 // The stream at a glance: watch it, see its parts, its newest batches and what its processor takes.
 
+import { useState } from "preact/hooks";
 import type { Stream } from "../../api/types";
 import type { Detail } from "../../detail";
 import { go, streamLink } from "../../route";
@@ -12,6 +13,7 @@ const NEWEST = 12;
 
 export function Overview({ stream, detail }: { stream: Stream; detail: Detail }) {
   const [rendition, picker] = useRendition(stream);
+  const [selected, select] = useState<number>();
   return (
     <div class="overview">
       <Player stream={stream} detail={detail} />
@@ -25,8 +27,9 @@ export function Overview({ stream, detail }: { stream: Stream; detail: Detail })
         <Waterfall
           batches={detail.batches.value.slice(0, NEWEST)}
           rendition={rendition}
-          selected={undefined}
-          onSelect={(batch) => go(streamLink(stream.streamId, "batches", batch))}
+          selected={selected}
+          onSelect={select}
+          onOpen={(batch) => go(streamLink(stream.streamId, "batches", batch))}
           short
         />
       </section>

@@ -4,6 +4,7 @@ import type Hls from "hls.js";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Stream } from "../../api/types";
 import type { Detail } from "../../detail";
+import { secondsToAir } from "../../model/batches";
 import { seconds } from "../../model/format";
 import { Segments } from "../../parts/field";
 import { Icon } from "../../parts/icon";
@@ -27,9 +28,7 @@ export function Player({ stream, detail }: { stream: Stream; detail: Detail }) {
 
 /** What the screen shows before there is something to watch. */
 function Waiting({ stream, detail }: { stream: Stream; detail: Detail }) {
-  const first = detail.batches.value.find(
-    (batch) => batch.airTime !== undefined && Date.parse(batch.airTime) > now.value,
-  );
+  const onAirIn = secondsToAir(detail.batches.value, now.value / 1000);
   const { source, settings } = stream;
   let text = "It is being prepared";
   if (stream.hlsPath === undefined)
@@ -37,8 +36,7 @@ function Waiting({ stream, detail }: { stream: Stream; detail: Detail }) {
   else if (!isActive(stream))
     text = stream.state === "ended" ? "The stream has ended" : "The stream is stopped";
   else if (stream.state === "waiting") text = "There is no source yet";
-  else if (first?.airTime !== undefined)
-    text = `On air in ${seconds(Math.max(0, Math.ceil((Date.parse(first.airTime) - now.value) / 1000)))}`;
+  else if (onAirIn !== undefined) text = `On air in ${seconds(Math.ceil(onAirIn))}`;
   else if (source.up) {
     const missing = settings.bufferDuration - source.accumulatedDuration + settings.delay;
     text = `The buffer is filling: on air in about ${seconds(Math.max(1, Math.ceil(missing)))}`;

@@ -7,7 +7,15 @@ import { ApiError, sentence } from "../../api/problem";
 import type { Stream } from "../../api/types";
 import type { Errors } from "../../model/form";
 import { errorsByField } from "../../model/form";
-import { changes, checkDraft, type Draft, draftOf, type RenditionDraft } from "../../model/settings";
+import {
+  changes,
+  checkDraft,
+  type Draft,
+  draftOf,
+  type Edit,
+  follow,
+  type RenditionDraft,
+} from "../../model/settings";
 import { confirm } from "../../parts/dialog";
 import { Check, LinesField, SelectField, TextField } from "../../parts/field";
 import { tell } from "../../parts/toast";
@@ -31,15 +39,17 @@ const FIELDS = [
 
 export function Settings({ stream }: { stream: Stream }) {
   const id = stream.streamId;
-  const [draft, setDraft] = useState<Draft>(() => draftOf(stream.settings));
+  const current = draftOf(stream.settings);
+  const [edit, setEdit] = useState<Edit>({ draft: current, before: current });
   const [fromApi, setFromApi] = useState<Errors>({});
   const [busy, setBusy] = useState(false);
-  const own = checkDraft(draft, stream.settings);
-  const body = changes(draft, stream.settings);
+  const { draft, before } = follow(edit, current);
+  const own = checkDraft({ draft, before });
+  const body = changes({ draft, before });
   const disabled = !mayChange.value || busy;
   const error = (field: string) => own[field] ?? fromApi[field];
   const change = (part: Partial<Draft>) => {
-    setDraft({ ...draft, ...part });
+    setEdit({ draft: { ...draft, ...part }, before });
     setFromApi({});
   };
   const text = (field: "sourceUrl" | "bufferDuration" | "delay" | "maxConcurrentBatches") => ({
@@ -54,7 +64,8 @@ export function Settings({ stream }: { stream: Stream }) {
   const apply = async (patch: Record<string, unknown>, restart: boolean) => {
     const answer = await api.patch(id, patch, restart);
     learn(answer.stream);
-    setDraft(draftOf(answer.stream.settings));
+    const changed = draftOf(answer.stream.settings);
+    setEdit({ draft: changed, before: changed });
     tell("good", `Changed: ${Object.keys(answer.changed).join(", ")}`);
   };
   const withRestart = (patch: Record<string, unknown>, fields: string[]) =>
@@ -153,11 +164,7 @@ export function Settings({ stream }: { stream: Stream }) {
             {body === undefined ? "Nothing has been changed." : `To change: ${Object.keys(body).join(", ")}`}
           </span>
           <div class="buttons">
-            <button
-              type="button"
-              disabled={body === undefined || busy}
-              onClick={() => change(draftOf(stream.settings))}
-            >
+            <button type="button" disabled={body === undefined || busy} onClick={() => change(current)}>
               Undo
             </button>
             <button

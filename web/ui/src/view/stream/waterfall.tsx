@@ -9,6 +9,7 @@ import { axisSeconds, ticks, wasStopped, waterfallRow, type WaterfallRow } from 
 import { seconds } from "../../model/format";
 import { Segments } from "../../parts/field";
 import { Icon } from "../../parts/icon";
+import { rowByKey } from "../../parts/row-keys";
 import { Virtual } from "../../parts/virtual";
 import { now } from "../../state";
 
@@ -44,38 +45,24 @@ interface Props {
   rendition: string | undefined;
   selected: number | undefined;
   onSelect: (batch: number) => void;
+  /** What a click and Enter do, where it is more than to select. */
+  onOpen?: (batch: number) => void;
   /** As many rows as there are instead of a scrolling box. */
   short?: boolean;
 }
 
-export function Waterfall({ batches, rendition, selected, onSelect, short = false }: Props) {
+export function Waterfall({ batches, rendition, selected, onSelect, onOpen, short = false }: Props) {
+  const open = onOpen ?? onSelect;
   const box = useRef<HTMLDivElement>(null);
   const nowS = now.value / 1000;
   const span = axisSeconds(batches.slice(0, AXIS_ROWS).map((batch) => waterfallRow(batch, rendition, nowS)));
   const index = batches.findIndex((batch) => batch.batch === selected);
 
   const keys = (event: KeyboardEvent) => {
-    const page = Math.max(1, Math.floor((box.current?.clientHeight ?? 300) / ROW_HEIGHT) - 1);
-    const steps: Record<string, number> = {
-      ArrowDown: 1,
-      ArrowUp: -1,
-      PageDown: page,
-      PageUp: -page,
-      Home: -batches.length,
-      End: batches.length,
-    };
-    const step = steps[event.key];
-    if (step === undefined || batches.length === 0) return;
-    event.preventDefault();
-    const target = Math.max(0, Math.min(batches.length - 1, index + step));
-    const batch = batches[target];
+    if (event.key === "Enter" && index >= 0) open(batches[index]?.batch ?? 0);
+    const target = rowByKey(event, box.current, ROW_HEIGHT, batches.length, index);
+    const batch = target === undefined ? undefined : batches[target];
     if (batch) onSelect(batch.batch);
-    const element = box.current;
-    if (!element) return;
-    if (target * ROW_HEIGHT < element.scrollTop) element.scrollTop = target * ROW_HEIGHT;
-    else if ((target + 1) * ROW_HEIGHT > element.scrollTop + element.clientHeight) {
-      element.scrollTop = (target + 1) * ROW_HEIGHT - element.clientHeight;
-    }
   };
 
   if (batches.length === 0)
@@ -110,7 +97,7 @@ export function Waterfall({ batches, rendition, selected, onSelect, short = fals
               span={span}
               nowS={still ? 0 : nowS}
               selected={batch.batch === selected}
-              onSelect={onSelect}
+              onClick={open}
             />
           );
         }}
@@ -160,7 +147,7 @@ interface RowProps {
   /** 0: settled. */
   nowS: number;
   selected: boolean;
-  onSelect: (batch: number) => void;
+  onClick: (batch: number) => void;
 }
 
 class Row extends Component<RowProps> {
@@ -176,7 +163,7 @@ class Row extends Component<RowProps> {
   }
 
   render() {
-    const { batch, rendition, span, nowS, selected, onSelect } = this.props;
+    const { batch, rendition, span, nowS, selected, onClick } = this.props;
     const row = waterfallRow(batch, rendition, nowS === 0 ? Number.MAX_SAFE_INTEGER : nowS);
     const place = (from: number, to: number) => ({
       left: `${(from / span) * 100}%`,
@@ -191,7 +178,7 @@ class Row extends Component<RowProps> {
         aria-selected={selected}
         aria-label={`Batch ${batch.batch}: ${result.text}`}
         data-batch={batch.batch}
-        onClick={() => onSelect(batch.batch)}
+        onClick={() => onClick(batch.batch)}
       >
         <span class="wf-number num">{batch.batch}</span>
         <span class="wf-bars">

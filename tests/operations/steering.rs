@@ -172,7 +172,7 @@ async fn a_listener_that_does_not_read_is_dropped_with_the_reason_and_costs_nobo
     let before = overdub.resident_bytes();
     let change = async |round: usize| {
         let word = format!("{}", round % 7).repeat(2000);
-        let (fallback, language) = if round % 2 == 0 { ("silence", "de") } else { ("drop", "en") };
+        let (fallback, language) = if round.is_multiple_of(2) { ("silence", "de") } else { ("drop", "en") };
         let change = json!({
             "sourceUrl": format!("http://127.0.0.1:9/{word}.m3u8"), "delay": 10 + round % 2,
             "bufferDuration": 10 + round % 3, "maxConcurrentBatches": 1 + round % 5, "fallback": fallback,

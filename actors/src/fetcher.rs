@@ -42,6 +42,7 @@ mod pace;
 mod plan;
 mod select;
 mod source;
+mod unframed;
 mod watched;
 mod work;
 

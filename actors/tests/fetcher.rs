@@ -285,10 +285,6 @@ async fn hostile_segments_leave_no_file() {
         (Answer::Ok(b" <!doctype HTML>".to_vec()), "segment is a web page"),
         (Answer::Ok(Vec::new()), "segment is empty"),
         (Answer::Redirect("/a0.ts".into()), "more than 5 redirects"),
-        (
-            Answer::Raw(b"HTTP/1.1 200 OK\r\n\r\nno length"),
-            "answer bears neither Content-Length nor chunks, so its end cannot be known",
-        ),
     ];
     let checks = cases.map(|(answer, reason)| async move {
         let server = Server::start().await;
@@ -302,6 +298,22 @@ async fn hostile_segments_leave_no_file() {
         assert_eq!(run.files(), ["segment-1.ts"]);
     });
     join_all(checks).await;
+}
+
+#[actix::test]
+async fn answers_that_end_with_their_connection_are_read_to_their_end() {
+    let server = Server::start().await;
+    let unframed =
+        |body: &[u8]| Answer::Raw([b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", body].concat().leak());
+    for number in 0..2 {
+        server.answer(&format!("/a{number}.ts"), [unframed(&packets(number))]);
+    }
+    server.answer("/live.m3u8", [unframed(ended(playlist("a", 0..2)).as_bytes())]);
+    let mut run = Run::of(config(&server.url("/live.m3u8")));
+    for number in 0..2 {
+        assert_eq!(std::fs::read(run.stored().await.path).expect("the file"), packets(number));
+    }
+    run.ended().await;
 }
 
 #[actix::test]

@@ -266,5 +266,7 @@ pub fn pushed(content: &Content, messages: &[Message]) -> Result<Vec<Pushed>> {
             }
         }
     }
+    // A server that had not read may come to an older connection's first picture last.
+    all.sort_by_key(|pushed| pushed.connection);
     Ok(all)
 }

@@ -194,15 +194,18 @@ async fn look(name: &str, url: &Url, seen: &Mutex<Seen>) -> Result<()> {
         if let Some((path, range)) = &entry.map {
             let key = format!("{path} {range:?}");
             if !seen.lock().unwrap().playlists[name].inits.contains_key(&key) {
-                let init = fetch(url, path, *range).await?;
+                let Some(init) = bytes(url, path, *range).await? else { break };
                 record(seen, name, |recorded| _ = recorded.inits.insert(key, init));
             }
         }
         // Without its bytes an entry counts as not seen, and the next round tries again.
-        let Ok(data) = fetch(url, &entry.path, entry.range).await else {
-            let again = fetch(url, &entry.path, entry.range).await;
-            faults.push(format!("segment {} cannot be had: {:?}", entry.sequence, again.err()));
-            break;
+        let data = match bytes(url, &entry.path, entry.range).await {
+            Ok(Some(data)) => data,
+            Ok(None) => break,
+            Err(error) => {
+                faults.push(format!("segment {} cannot be had: {error}", entry.sequence));
+                break;
+            }
         };
         let entry = entry.clone();
         record(seen, name, |recorded| recorded.entries.push((entry, at, data)));
@@ -221,6 +224,17 @@ impl Recorded {
         let entries = self.entries.iter().map(|(entry, at, _)| (entry.clone(), *at, Vec::new())).collect();
         Self { entries, inits: BTreeMap::new(), newest: self.newest.clone() }
     }
+}
+
+/// What lies there; none where the service was killed behind the playlist. One failure is a fault already.
+async fn bytes(base: &Url, path: &str, range: Option<Range>) -> Result<Option<Vec<u8>>> {
+    let error = match fetch(base, path, range).await {
+        Ok(data) => return Ok(Some(data)),
+        Err(error) => error,
+    };
+    let gone =
+        fetch(base, path, range).await.err().is_some_and(|again| again.to_string().contains("refused"));
+    if gone { Ok(None) } else { Err(error) }
 }
 
 async fn fetch(base: &Url, path: &str, range: Option<Range>) -> Result<Vec<u8>> {

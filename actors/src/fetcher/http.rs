@@ -18,6 +18,7 @@ use url::Url;
 
 use super::FetchLimits;
 use super::address::{Refuses, Resolver, check_literal};
+use super::unframed::Unframed;
 use super::watched::{Ends, Watched};
 use super::work::Pulse;
 use crate::clock;
@@ -218,7 +219,7 @@ fn client(limits: &FetchLimits, refuses: Refuses, ends: &Ends) -> Client {
     let connect =
         actix_tls::connect::Connector::new(resolver).service().map(move |connection: Connection<_, _>| {
             let (socket, request) = connection.into_parts();
-            Connection::new(request, Watched::new(socket, ends.clone()))
+            Connection::new(request, Watched::new(Unframed::new(socket), ends.clone()))
         });
     let connector = Connector::new()
         .connector(connect)

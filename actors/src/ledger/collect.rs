@@ -90,8 +90,11 @@ impl Ledger {
     }
 
     pub(super) fn source_ended(&mut self, now: UnixMicros, actions: &mut Vec<Action>) {
-        self.header_mut().source_ended = true;
-        if !self.header.open_segments.is_empty() {
+        let header = self.header_mut();
+        header.source_ended = true;
+        if let Some(last) = header.open_segments.last_mut() {
+            // EXT-X-ENDLIST may come later than it, or what was listed after it may be lost.
+            last.is_last = true;
             self.close_batch(now, actions);
         }
     }

@@ -437,6 +437,7 @@ fn the_end_of_the_source_closes_the_batch_and_ends_the_outputs_when_all_has_aire
     let mut driver = Driver::new(plan(&["main"]));
     driver.apply(Event::SegmentStored(segment(0, 4)));
     driver.apply(Event::SourceEnded);
+    assert!(driver.batch(0).segments[0].is_last, "what ends with it is told so");
     driver.apply(Event::BatchDemuxed { batch: 0, media: Box::new(media(0, 4)), carry: String::new() });
     driver.processed(0);
     driver.remuxed(0);

@@ -62,6 +62,7 @@ pub(in crate::fetcher) enum FetchError {
     BadUri,
     #[error("answer is not HTTP")]
     NotHttp,
+    /// Over TLS; see [`crate::fetcher::unframed`].
     #[error("answer bears neither Content-Length nor chunks, so its end cannot be known")]
     NoLength,
     #[error("{subject} ends after {got} bytes of {}", .of.map_or("an unknown number".to_owned(), |of| of.to_string()))]

@@ -20,7 +20,7 @@ use figures::StoreFigures;
 use mirror::Mirror;
 use trees::{Lender, Trees};
 pub use webhooks::StoredWebhook;
-use writer::{Write, Writer};
+use writer::{Records, Write, Writer};
 
 use crate::ledger::{BatchRecord, Changes, Header};
 use crate::settings::{StreamId, StreamSettings};
@@ -157,19 +157,19 @@ impl Store {
     /// Hands over one transition of a stream's ledger, written whole or not at all. Fails if one before could not
     /// be written.
     pub fn commit(&self, id: &StreamId, changes: &Changes) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
+        let mut records = Records::new();
         if let Some(header) = &changes.header {
             let key = header_key(id);
-            batch.insert(key.as_bytes(), encode(&key, header)?);
+            let record = encode(&key, header)?;
+            records.insert(key, Some(record));
         }
         for record in &changes.batches {
             let key = batch_key(id, record.number);
-            batch.insert(key.as_bytes(), encode(&key, record)?);
+            let record = encode(&key, record)?;
+            records.insert(key, Some(record));
         }
-        for number in &changes.forgotten {
-            batch.remove(batch_key(id, *number).as_bytes());
-        }
-        self.writer.write(id, Write::Ledger(batch))
+        records.extend(changes.forgotten.iter().map(|number| (batch_key(id, *number), None)));
+        self.writer.write(id, Write::Ledger(records))
     }
 
     /// Waits until everything written is on disk.

@@ -1,5 +1,8 @@
 //! The one thread that writes: transitions in the order they were given, and one flush for all who wait.
 //!
+//! While nobody waits, transitions of all streams are gathered for a moment and written as one: each write of its own
+//! costs sled two calls and two pages, and a stream's header changes several times a second.
+//!
 //! sled's own asynchronous flushes block threads of the pool that has to write what they wait for: a few dozen
 //! streams that flush at once lock it up for good. And applying a batch waits for a flush under way, which an
 //! arbiter's thread must not.
@@ -9,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -19,11 +23,17 @@ use super::trees::{Lender, Trees};
 use crate::clock;
 use crate::settings::StreamId;
 
+/// How long transitions are gathered: much less than may be lost with a process that is killed.
+const GATHER_US: i64 = 250_000;
+
+/// Records by key; none for one that is removed.
+pub(super) type Records = BTreeMap<String, Option<Vec<u8>>>;
+
 /// Something to write, whole or not at all.
 #[derive(Debug)]
 pub(super) enum Write {
     /// A transition of a stream's ledger.
-    Ledger(sled::Batch),
+    Ledger(Records),
     /// A stream's record, JSON.
     Stream(Vec<u8>),
     /// Nothing of the stream is kept.
@@ -152,9 +162,14 @@ impl Work {
             self.heal();
             let mut waiting = Vec::new();
             let mut failed = None;
+            let mut gathered = Records::new();
+            let until = clock::now().plus_micros(GATHER_US);
+            let mut hurry = false;
+            let mut next = Some(first);
             // Whoever asked while the last flush was under way shares the next one.
-            for request in std::iter::once(first).chain(requests.try_iter()) {
+            while let Some(request) = next {
                 self.figures.queued.dec();
+                hurry |= !matches!(request, Request::Write(_, _, Write::Ledger(_)));
                 match request {
                     Request::Write(_, opened, _) if opened != self.opened.load(Ordering::SeqCst) => {
                         // A transition from a state that is lost; its stream is told.
@@ -162,18 +177,27 @@ impl Work {
                     Request::Write(id, _, write) => {
                         self.figures.writes.inc();
                         self.writers.insert(id.clone());
-                        if let Err(error) = self.apply(&id, write) {
-                            self.figures.failures.inc();
-                            let text = error.to_string();
-                            tracing::error!(stream = %id, error = text, "state cannot be written");
-                            self.fail_all(&text);
-                            failed = Some(text);
+                        match write {
+                            Write::Ledger(records) => gathered.extend(records),
+                            write => {
+                                let before = self.write_records(&mut gathered);
+                                let written = before.and_then(|()| self.apply(&id, write));
+                                failed = self.judge(written).or(failed);
+                            }
                         }
                     }
                     Request::Flush(done) => waiting.push(done),
-                    Request::Barrier(done) => _ = done.send(()),
+                    Request::Barrier(done) => {
+                        let written = self.write_records(&mut gathered);
+                        failed = self.judge(written).or(failed);
+                        _ = done.send(());
+                    }
                 }
+                let left_us = if hurry { 0 } else { until.micros_since(clock::now()).max(0) };
+                next = requests.recv_timeout(Duration::from_micros(left_us.unsigned_abs())).ok();
             }
+            let written = self.write_records(&mut gathered);
+            failed = self.judge(written).or(failed);
             if waiting.is_empty() {
                 continue;
             }
@@ -194,10 +218,34 @@ impl Work {
         }
     }
 
+    /// Writes what was gathered, as one.
+    fn write_records(&self, gathered: &mut Records) -> Result<(), StoreError> {
+        if gathered.is_empty() {
+            return Ok(());
+        }
+        let mut batch = sled::Batch::default();
+        for (key, record) in std::mem::take(gathered) {
+            match record {
+                Some(record) => batch.insert(key.as_bytes(), record),
+                None => batch.remove(key.as_bytes()),
+            }
+        }
+        self.trees.with(|trees| Ok(trees.ledgers.apply_batch(batch)?))
+    }
+
+    /// Closes the database where something could not be written; the reason.
+    fn judge(&self, written: Result<(), StoreError>) -> Option<String> {
+        let text = written.err()?.to_string();
+        self.figures.failures.inc();
+        tracing::error!(error = text, "state cannot be written");
+        self.fail_all(&text);
+        Some(text)
+    }
+
     fn apply(&mut self, id: &StreamId, write: Write) -> Result<(), StoreError> {
         // A plain record must not bring back what was refused or removed: it comes last and goes first.
         match write {
-            Write::Ledger(batch) => self.trees.with(|trees| Ok(trees.ledgers.apply_batch(batch)?)),
+            Write::Ledger(mut records) => self.write_records(&mut records),
             Write::Stream(record) => {
                 self.trees.with(|trees| Ok(trees.streams.insert(id.as_str(), record.as_slice())?))?;
                 self.keep(id, self.mirror.put(id, &record));

@@ -115,7 +115,7 @@ pub(crate) async fn list(shared: web::Data<Shared>, request: HttpRequest) -> Res
 }
 
 /// Creates a stream, and starts it unless `autostart` is false. 409 on a known id.
-#[utoipa::path(post, path = "/api/streams", tag = "streams", request_body = validate::describe::NewStreamBody, responses((status = 201, body = StreamView, headers(("Location" = String, description = "Path of the stream")))))]
+#[utoipa::path(post, path = "/api/streams", tag = "streams", request_body = validate::describe::NewStreamBody, responses((status = 201, body = StreamView, headers(("Location" = String, description = "Path of the stream"))), (status = 200, description = "It is created; how it is cannot be told yet", body = Done)))]
 pub(crate) async fn create(
     shared: web::Data<Shared>,
     request: HttpRequest,
@@ -131,7 +131,7 @@ pub(crate) async fn create(
     // It stands, whatever becomes of the second question: that one's failure must not read as the first's.
     match shared.registry.get(GetStream { id: id.clone() }).await {
         Ok(view) => Ok(json(response, &shown(view))),
-        Err(_) => Ok(json(response, &serde_json::json!({ "streamId": id }))),
+        Err(_) => Ok(Done::answer(id, "has been created; how it is cannot be told yet")),
     }
 }
 

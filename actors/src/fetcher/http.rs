@@ -410,11 +410,15 @@ impl Body {
 
 /// What swells the body, where it is packed; an error where in a way that was not asked for.
 fn inflater(response: &ClientResponse) -> Result<Option<Inflater>, FetchError> {
-    let encoding = response.headers().get(header::CONTENT_ENCODING).map(|value| value.as_bytes());
-    match encoding.map(<[u8]>::to_ascii_lowercase).as_deref() {
-        None | Some(b"" | b"identity") => Ok(None),
-        Some(b"gzip" | b"x-gzip") => Ok(Some(Inflater::new())),
-        Some(_) => Err(FetchError::BadEncoding),
+    const PACKED: [&str; 7] = ["gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"];
+    let encoding = response.headers().get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+    let encoding = encoding.unwrap_or_default().to_ascii_lowercase();
+    let mut packed = encoding.split(',').map(str::trim).filter(|coding| PACKED.contains(coding));
+    match (packed.next(), packed.next()) {
+        // What stands there beside codings (`aws-chunked`, `utf-8`, `none`) changes nothing.
+        (None, _) => Ok(None),
+        (Some("gzip" | "x-gzip"), None) => Ok(Some(Inflater::new())),
+        _ => Err(FetchError::BadEncoding),
     }
 }
 

@@ -82,6 +82,11 @@ async fn a_playlist_that_swells_beyond_the_limit_is_refused() {
     server.answer("/bomb.m3u8", [Answer::With { headers, body: gzip(&vec![b'#'; 40 << 20]) }]);
     let mut run = Run::of(config(&server.url("/bomb.m3u8")));
     assert_eq!(run.failed().await, "playlist is larger than 4194304 bytes");
+    let headers = vec![("Content-Encoding", "aws-chunked, utf-8".to_owned())];
+    let listed = ended(playlist("a", 0..1));
+    server.answer("/odd.m3u8", [Answer::With { headers, body: listed.into_bytes() }]);
+    server.answer("/a0.ts", [Answer::Ok(packets(0))]);
+    assert_eq!(Run::of(config(&server.url("/odd.m3u8"))).stored().await.number, 0);
     let headers = vec![("Content-Encoding", "br".to_owned())];
     server.answer("/br.m3u8", [Answer::With { headers, body: b"?".to_vec() }]);
     let mut run = Run::of(config(&server.url("/br.m3u8")));

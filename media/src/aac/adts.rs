@@ -185,6 +185,7 @@ impl AdtsReader {
         if following.len() >= HEADER_LEN {
             return match parse_header(following) {
                 Some(next) if known || next.params == header.params => Next::Frame(header),
+                None if known && is_tag(following) => Next::Frame(header),
                 _ => Next::Skip,
             };
         }
@@ -192,7 +193,8 @@ impl AdtsReader {
             return Next::NeedMore;
         }
         // The last frame has fewer bytes behind it than a header, or none.
-        let could_be = following.iter().zip([0xff, 0xf0]).all(|(byte, sync)| byte & sync == sync);
+        let could_be =
+            following.iter().zip([0xff, 0xf0]).all(|(byte, sync)| byte & sync == sync) || is_tag(following);
         if (known || self.params.is_none()) && could_be { Next::Frame(header) } else { Next::Skip }
     }
 
@@ -230,6 +232,11 @@ impl AdtsReader {
         self.base += len as u64;
         self.buffer.split_to(len).freeze()
     }
+}
+
+/// Whether an ID3 tag, of version 2 or 1, begins here: between frames or behind the last.
+fn is_tag(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"ID3") || bytes.starts_with(b"TAG")
 }
 
 /// The raw data blocks of a frame; none where they cannot be told apart: without CRC nothing says where the
@@ -298,6 +305,16 @@ mod tests {
         assert_eq!(out[1].data.len(), 30);
         assert!(rest.is_empty());
         assert_eq!(counters, Counters::default());
+    }
+
+    #[test]
+    fn a_tag_between_frames_or_behind_the_last_costs_none() {
+        let tag = [b"ID3\x04\0\0\0\0\0\x0a".as_slice(), &[0; 10]].concat();
+        let frames = [1, 2, 3].map(|n| frame(&[n; 20], false, 1));
+        let bytes = [&frames[0], &frames[1], &tag, &frames[2]].map(Vec::as_slice).concat();
+        let bytes = [bytes.as_slice(), b"TAG", &[b' '; 125]].concat();
+        let (out, ..) = read(&[(100, &bytes)]);
+        assert_eq!(out.iter().map(|frame| frame.data[0]).collect::<Vec<_>>(), [1, 2, 3]);
     }
 
     #[test]

@@ -75,6 +75,9 @@ struct Stream {
     continuity: Option<u8>,
     fingerprint: Fingerprint,
     state: PesState,
+    /// Of the PES packet: what lies beyond its length is its own. Pictures are larger than the length can say, and
+    /// some multiplexers write it all the same, modulo 65536 (13818-1 2.4.3.7 wants 0).
+    is_video: bool,
 }
 
 #[derive(Debug)]
@@ -263,7 +266,7 @@ impl Tables {
                     program.streams.iter().any(|stream| stream.pid == pid && stream.codec == Codec::Scte35);
                 let state = if sections { PesState::Sections(Box::default()) } else { PesState::Idle };
                 let fingerprint = Fingerprint::default();
-                self.streams.push(Stream { pid, continuity: None, fingerprint, state });
+                self.streams.push(Stream { pid, continuity: None, fingerprint, state, is_video: false });
             }
         }
         self.chosen = Some(program);
@@ -312,15 +315,16 @@ impl Stream {
             PesState::Sections(_) => {}
             PesState::Idle => counters.add("ts_orphan_packets", u64::from(!payload.is_empty())),
             PesState::Payload(left) => {
-                let (payload, beyond) = match left {
+                let within = match left {
                     Some(left) => {
                         let take = payload.len().min(*left);
                         *left -= take;
-                        payload.split_at(take)
+                        take
                     }
-                    None => (payload, [].as_slice()),
+                    None => payload.len(),
                 };
-                counters.add("pes_bytes_beyond_length", beyond.len() as u64);
+                counters.add("pes_bytes_beyond_length", (payload.len() - within) as u64);
+                let payload = if self.is_video { payload } else { &payload[..within] };
                 if !payload.is_empty() {
                     sink.payload(self.pid, payload);
                 }
@@ -336,6 +340,7 @@ impl Stream {
                     }
                     HeaderParse::Complete(header, header_len) => {
                         self.state = PesState::Payload(header.payload_len);
+                        self.is_video = matches!(header.stream_id, 0xe0..=0xef);
                         sink.pes(self.pid, header);
                         // The header was not complete before this packet, so it ends inside it.
                         let rest = &payload[header_len - kept..];

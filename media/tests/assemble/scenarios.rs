@@ -214,6 +214,23 @@ fn a_batch_that_begins_inside_a_gop_keeps_its_pictures() {
 }
 
 #[test]
+fn a_length_that_is_too_short_for_its_picture_costs_nothing_of_it() {
+    let clean = second_by_second(900_000, 1, 47, 0, 0);
+    let mut short = clean.to_vec();
+    for packet in short.chunks_mut(188) {
+        let payload = if packet[3] & 0x20 == 0 { 4 } else { 5 + usize::from(packet[4]) };
+        if packet[1] & 0x40 != 0
+            && let Some([0, 0, 1, 0xe0..=0xef, high, low]) = packet.get_mut(payload..payload + 6)
+        {
+            (*high, *low) = (0, 14);
+        }
+    }
+    let (expected, came) = (run(&[clean]), run(&[short.into()]));
+    assert_eq!(came.cuts, expected.cuts);
+    assert!(came.count("pes_bytes_beyond_length") > 0);
+}
+
+#[test]
 fn repeated_packets_and_junk_change_nothing() {
     let clean = second_by_second(900_000, 1, 47, 0, 0);
     let mut dirty = Vec::new();

@@ -51,6 +51,8 @@ pub(super) fn expand<'a>(
                     });
                 }
             }
+            // A title is none of the places for variables.
+            Some(("INF", _)) => expanded.push_str(line),
             tag if tag.is_some() || !line.trim_start().starts_with('#') => {
                 substitute(line, &variables, &mut expanded).ok_or(PlaylistError::Tag {
                     line: number,
@@ -135,6 +137,8 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_not_defined_is_refused_and_braces_without_any_stay() {
+        let titled = b"#EXTM3U\n#EXT-X-DEFINE:NAME=\"a\",VALUE=\"\"\n#EXTINF:4,a {$title}\nx{$a}\n";
+        assert!(read_playlist(titled).is_ok(), "a title bears no variables");
         let text = b"#EXTM3U\n#EXT-X-DEFINE:NAME=\"a\",VALUE=\"\"\n#EXTINF:4,\nx{$a}{$b}\n";
         let refused = read_playlist(text).expect_err("b is not defined").to_string();
         assert_eq!(refused, "line 4: variable is used, but not defined before");

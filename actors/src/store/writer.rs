@@ -1,7 +1,7 @@
 //! The one thread that writes: transitions in the order they were given, and one flush for all who wait.
 //!
 //! While nobody waits, transitions of all streams are gathered for a moment and written as one: each write of its own
-//! costs sled two calls and two pages, and a stream's header changes several times a second.
+//! costs sled two calls, and pages that the next one writes again; a stream's header changes with each transition.
 //!
 //! sled's own asynchronous flushes block threads of the pool that has to write what they wait for: a few dozen
 //! streams that flush at once lock it up for good. And applying a batch waits for a flush under way, which an
@@ -72,6 +72,7 @@ impl Writer {
             trees,
             mirror,
             writers: BTreeSet::new(),
+            gathered: Records::new(),
             faults: faults.clone(),
             figures: figures.clone(),
             opened: opened.clone(),
@@ -151,6 +152,8 @@ struct Work {
     mirror: Mirror,
     /// Streams that have written something.
     writers: BTreeSet<StreamId>,
+    /// Transitions that are still to be written.
+    gathered: Records,
     faults: Faults,
     figures: StoreFigures,
     opened: Arc<AtomicU64>,
@@ -162,7 +165,6 @@ impl Work {
             self.heal();
             let mut waiting = Vec::new();
             let mut failed = None;
-            let mut gathered = Records::new();
             let until = clock::now().plus_micros(GATHER_US);
             let mut hurry = false;
             let mut next = Some(first);
@@ -177,18 +179,12 @@ impl Work {
                     Request::Write(id, _, write) => {
                         self.figures.writes.inc();
                         self.writers.insert(id.clone());
-                        match write {
-                            Write::Ledger(records) => gathered.extend(records),
-                            write => {
-                                let before = self.write_records(&mut gathered);
-                                let written = before.and_then(|()| self.apply(&id, write));
-                                failed = self.judge(written).or(failed);
-                            }
-                        }
+                        let applied = self.apply(&id, write);
+                        failed = self.judge(applied).or(failed);
                     }
                     Request::Flush(done) => waiting.push(done),
                     Request::Barrier(done) => {
-                        let written = self.write_records(&mut gathered);
+                        let written = self.write_gathered();
                         failed = self.judge(written).or(failed);
                         _ = done.send(());
                     }
@@ -196,7 +192,7 @@ impl Work {
                 let left_us = if hurry { 0 } else { until.micros_since(clock::now()).max(0) };
                 next = requests.recv_timeout(Duration::from_micros(left_us.unsigned_abs())).ok();
             }
-            let written = self.write_records(&mut gathered);
+            let written = self.write_gathered();
             failed = self.judge(written).or(failed);
             if waiting.is_empty() {
                 continue;
@@ -219,12 +215,12 @@ impl Work {
     }
 
     /// Writes what was gathered, as one.
-    fn write_records(&self, gathered: &mut Records) -> Result<(), StoreError> {
-        if gathered.is_empty() {
+    fn write_gathered(&mut self) -> Result<(), StoreError> {
+        if self.gathered.is_empty() {
             return Ok(());
         }
         let mut batch = sled::Batch::default();
-        for (key, record) in std::mem::take(gathered) {
+        for (key, record) in std::mem::take(&mut self.gathered) {
             match record {
                 Some(record) => batch.insert(key.as_bytes(), record),
                 None => batch.remove(key.as_bytes()),
@@ -245,13 +241,18 @@ impl Work {
     fn apply(&mut self, id: &StreamId, write: Write) -> Result<(), StoreError> {
         // A plain record must not bring back what was refused or removed: it comes last and goes first.
         match write {
-            Write::Ledger(mut records) => self.write_records(&mut records),
+            Write::Ledger(records) => {
+                self.gathered.extend(records);
+                Ok(())
+            }
             Write::Stream(record) => {
+                self.write_gathered()?;
                 self.trees.with(|trees| Ok(trees.streams.insert(id.as_str(), record.as_slice())?))?;
                 self.keep(id, self.mirror.put(id, &record));
                 Ok(())
             }
             Write::Removal => {
+                self.write_gathered()?;
                 self.writers.remove(id);
                 self.keep(id, self.mirror.remove(id));
                 self.trees.with(|trees| Ok(remove(id, trees)?))

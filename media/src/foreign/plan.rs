@@ -50,13 +50,15 @@ impl Run {
     }
 }
 
-/// What of a batch's place among the others decides its stretches.
+/// What of a batch and of its place among the others decides its stretches.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Place {
     /// No batch comes after it.
     pub is_last: bool,
     /// An access unit begins here, in 90 kHz ticks: where the batch before ended, if its end comes again in this one.
     pub grid_90k: Option<i64>,
+    /// Channels of Opus.
+    pub opus: opus::Layout,
 }
 
 /// Puts frames of a codec and a sample rate into stretches behind what the batch before left; gives the stretches and
@@ -66,7 +68,7 @@ pub fn plan(
     (codec, rate): (ForeignCodec, u32),
     carry: ForeignCarry,
     frames: Vec<TimedFrame>,
-    Place { is_last, grid_90k }: Place,
+    Place { is_last, grid_90k, opus }: Place,
 ) -> (Vec<Stretch>, ForeignCarry, u64) {
     let mut runs: Vec<Run> = Vec::new();
     if !carry.tail.is_empty() {
@@ -122,7 +124,7 @@ pub fn plan(
             next = leave(codec, &run, run.lead + take * AAC_FRAME, next);
         }
         if take > 0 {
-            stretches.push(stretch(codec, rate, &run, take));
+            stretches.push(stretch((codec, opus), rate, &run, take));
         }
     }
     (stretches, next, jumps)
@@ -134,12 +136,12 @@ fn begin(frame: TimedFrame, time: i64) -> Run {
     run
 }
 
-fn stretch(codec: ForeignCodec, rate: u32, run: &Run, take: u64) -> Stretch {
+fn stretch((codec, opus): (ForeignCodec, opus::Layout), rate: u32, run: &Run, take: u64) -> Stretch {
     let warm_up = (run.lead / AAC_FRAME).min(WARM_UP);
     let frames = run.frames.iter().map(|frame| frame.data.clone());
     let stream = if codec == ForeignCodec::Opus {
         let mut ogg = opus::OggWriter::default();
-        let head = Bytes::from(ogg.head());
+        let head = Bytes::from(ogg.head(opus));
         std::iter::once(head).chain(frames.map(|packet| ogg.packet(&packet).into())).collect()
     } else {
         frames.collect()
@@ -200,7 +202,9 @@ mod tests {
         plan((ForeignCodec::MpegLayer3, 48_000), carry, frames, Place::default())
     }
 
-    const LAST: Place = Place { is_last: true, grid_90k: None };
+    fn last() -> Place {
+        Place { is_last: true, ..Place::default() }
+    }
 
     #[test]
     fn what_comes_again_falls_in_with_the_grid_of_the_batch_before() {
@@ -208,7 +212,7 @@ mod tests {
         // The batch before ended 41 access units behind frame 0; frames come again from the thirtieth on.
         let end = 900_000 + 41 * 1920;
         for (wrapped, first) in [(0, 30), (1 << 33, 30), (0, 36), (0, 48)] {
-            let place = Place { is_last: false, grid_90k: Some(end + wrapped) };
+            let place = Place { grid_90k: Some(end + wrapped), ..Place::default() };
             let (stretches, ..) = plan(codec, ForeignCarry::default(), frames(first, 60), place);
             let begins = stretches[0].pts_90k;
             let expected = if first < 36 { 0 } else { (900_000 + first * 2160 - end).max(0) % 1920 };
@@ -246,7 +250,7 @@ mod tests {
     #[test]
     fn the_last_batch_leaves_nothing() {
         let (first, carry, _) = run(ForeignCarry::default(), frames(0, 99));
-        let (second, carry, _) = plan((ForeignCodec::MpegLayer3, 48_000), carry, frames(99, 99), LAST);
+        let (second, carry, _) = plan((ForeignCodec::MpegLayer3, 48_000), carry, frames(99, 99), last());
         assert_eq!(
             first[0].take_access_units + second[0].take_access_units,
             (198_usize * 1152).div_ceil(1024)
@@ -254,7 +258,7 @@ mod tests {
         assert!(carry.tail.is_empty());
         // Not one frame more comes with the end.
         let (first, carry, _) = run(ForeignCarry::default(), frames(0, 99));
-        let (rest, ..) = plan((ForeignCodec::MpegLayer3, 48_000), carry, Vec::new(), LAST);
+        let (rest, ..) = plan((ForeignCodec::MpegLayer3, 48_000), carry, Vec::new(), last());
         assert_eq!(first[0].take_access_units + rest[0].take_access_units, (99_usize * 1152).div_ceil(1024));
     }
 

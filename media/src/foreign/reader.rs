@@ -36,6 +36,8 @@ struct Stream {
     pid: Option<u16>,
     overrides: Vec<content::Override>,
     frames: Option<Frames>,
+    /// Channels of Opus.
+    opus: Option<opus::Layout>,
     out: Vec<Frame>,
     counters: Counters,
 }
@@ -54,8 +56,10 @@ fn family(codec: Codec) -> Option<Family> {
 impl Sink for Stream {
     fn program(&mut self, program: &Program) -> Vec<u16> {
         let program = crate::assemble::streams::corrected(program, &self.overrides);
-        let found = program.streams.iter().find_map(|stream| Some((stream.pid, family(stream.codec)?)));
-        let Some((pid, family)) = found else { return Vec::new() };
+        let found = program.streams.iter().find_map(|stream| Some((stream, family(stream.codec)?)));
+        let Some((stream, family)) = found else { return Vec::new() };
+        let pid = stream.pid;
+        self.opus = stream.opus_channels.and_then(opus::Layout::of_config_code);
         self.pid = Some(pid);
         self.frames.get_or_insert_with(|| Frames::new(family));
         vec![pid]
@@ -180,6 +184,7 @@ impl ForeignReader {
         let Some((track, codec)) = movie.tracks.iter().find_map(|track| Some((track, track.foreign?))) else {
             return Err(AssembleError::NoTrack { segment: 0, wanted: "transcodable audio" });
         };
+        self.stream.opus = track.opus;
         let read = mp4::read_segment(&movie, input.data);
         self.counters.add("mp4_samples_missing", read.missing);
         for fragment in read.tracks.into_iter().filter(|fragment| fragment.track_id == track.id) {
@@ -196,9 +201,10 @@ impl ForeignReader {
     /// Ends the batch; `None` where not one frame came.
     #[must_use]
     pub fn finish(self) -> Option<Transcode> {
-        let Self { carry, demuxer, stream, mut counters, samples, place, .. } = self;
+        let Self { carry, demuxer, stream, mut counters, samples, mut place, .. } = self;
         let program = demuxer.program().cloned().or_else(|| carry.program.clone());
-        let Stream { overrides, frames, mut out, counters: of_stream, .. } = stream;
+        let Stream { overrides, frames, opus, mut out, counters: of_stream, .. } = stream;
+        place.opus = opus.unwrap_or_default();
         counters.merge(&of_stream);
         let (rest, rest_stamp) = match frames {
             // The frame that is cut goes on in the next batch; the last whole one is whole.
@@ -246,7 +252,8 @@ impl ForeignReader {
             codec: first.codec,
             sample_rate: first.sample_rate,
             // AAC has a configuration of its own for up to six channels and for eight.
-            channels: first.channels.min(6),
+            channels: if first.codec == ForeignCodec::Opus { place.opus.channels } else { first.channels }
+                .min(6),
             stretches,
             carry,
             frames: count,

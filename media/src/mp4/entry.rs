@@ -8,7 +8,7 @@ use super::boxes::BoxBody;
 use super::error::Mp4Error;
 use super::hevc;
 use super::movie::TrackKind;
-use crate::audio::ForeignCodec;
+use crate::audio::{ForeignCodec, opus};
 
 /// Descriptor tags of ISO/IEC 14496-1 7.2.2.1.
 const ES_DESCRIPTOR: u8 = 3;
@@ -22,6 +22,8 @@ pub(super) struct Description {
     pub entries: u32,
     /// Audio that is not AAC but can become it.
     pub foreign: Option<ForeignCodec>,
+    /// Channels of Opus.
+    pub opus: Option<opus::Layout>,
 }
 
 /// Reads `stsd`. Codecs that are not ours, and encrypted ones, are [`TrackKind::Other`].
@@ -36,9 +38,9 @@ pub(super) fn read_stsd(mut stsd: BoxBody<'_>) -> Result<Description, Mp4Error> 
         b".mp3" => Some(ForeignCodec::MpegLayer3),
         b"ac-3" => Some(ForeignCodec::Ac3),
         b"ec-3" => Some(ForeignCodec::EAc3),
-        b"Opus" => Some(ForeignCodec::Opus),
         _ => None,
     };
+    let mut opus = None;
     let (kind, nal_length_size) = match &entry.name.0 {
         // Dolby Vision's names for H.265 that others can decode too.
         b"avc1" | b"avc3" | b"hvc1" | b"hev1" | b"dvh1" | b"dvhe" => {
@@ -50,9 +52,14 @@ pub(super) fn read_stsd(mut stsd: BoxBody<'_>) -> Result<Description, Mp4Error> 
             foreign = sound.as_ref().and_then(|sound| sound.as_ref().err().copied());
             (sound.and_then(Result::ok).unwrap_or(other), 4)
         }
+        b"Opus" => {
+            opus = read_opus(entry)?;
+            foreign = opus.map(|_| ForeignCodec::Opus);
+            (other, 4)
+        }
         _ => (other, 4),
     };
-    Ok(Description { kind, nal_length_size, entries, foreign })
+    Ok(Description { kind, nal_length_size, entries, foreign, opus })
 }
 
 fn read_visual(mut entry: BoxBody<'_>) -> Result<avc::CodecRecord, Mp4Error> {
@@ -66,8 +73,8 @@ fn read_visual(mut entry: BoxBody<'_>) -> Result<avc::CodecRecord, Mp4Error> {
     avc::read_avcc(entry.require(b"avcC")?, size)
 }
 
-/// AAC, or another codec that can become it; `None` where the entry is sound but holds neither.
-fn read_mp4a(mut entry: BoxBody<'_>) -> Result<Option<Result<TrackKind, ForeignCodec>>, Mp4Error> {
+/// Moves to the boxes of an AudioSampleEntry; gives its channel count.
+fn skip_sound_fields(entry: &mut BoxBody<'_>) -> Result<u16, Mp4Error> {
     // ISO/IEC 14496-12 12.2.3; versions 1 and 2 are QuickTime's and have further fields.
     entry.skip(8)?;
     let version = entry.u16()?;
@@ -80,6 +87,20 @@ fn read_mp4a(mut entry: BoxBody<'_>) -> Result<Option<Result<TrackKind, ForeignC
         2 => entry.skip(36)?,
         _ => return Err(entry.invalid("its version is none of 0, 1 and 2")),
     }
+    Ok(channels)
+}
+
+/// Channels of Opus; `None` where their layout is of a kind that is not known here.
+fn read_opus(mut entry: BoxBody<'_>) -> Result<Option<opus::Layout>, Mp4Error> {
+    skip_sound_fields(&mut entry)?;
+    let mut dops = entry.require(b"dOps")?;
+    let len = dops.left() as u64;
+    Ok(opus::Layout::read_dops(dops.take(len)?))
+}
+
+/// AAC, or another codec that can become it; `None` where the entry is sound but holds neither.
+fn read_mp4a(mut entry: BoxBody<'_>) -> Result<Option<Result<TrackKind, ForeignCodec>>, Mp4Error> {
+    let channels = skip_sound_fields(&mut entry)?;
     let esds = match entry.find(b"esds")? {
         Some(esds) => Some(esds),
         // QuickTime wraps it.

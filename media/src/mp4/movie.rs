@@ -6,7 +6,7 @@ use super::boxes::{BoxBody, words};
 use super::entry::{Description, read_stsd};
 use super::error::{FourCc, Mp4Error};
 use super::gapless;
-use crate::audio::ForeignCodec;
+use crate::audio::{ForeignCodec, opus};
 use crate::sample::{AudioConfig, VideoConfig};
 use crate::time::rescale;
 
@@ -33,6 +33,8 @@ pub struct Track {
     pub handler: FourCc,
     /// Codec of audio that is not AAC but can become it.
     pub foreign: Option<ForeignCodec>,
+    /// Channels of Opus.
+    pub opus: Option<opus::Layout>,
     /// Where presentation begins in the media, in the track's timescale: encoder priming in audio, the first
     /// composition offset in video. 0 without an edit list.
     pub edit_media_time: i64,
@@ -167,6 +169,7 @@ fn read_trak(trak: BoxBody<'_>, movie_timescale: u32) -> Result<(Track, BoxBody<
             nal_length_size: 4,
             entries: 0,
             foreign: None,
+            opus: None,
         }
     };
     let elst = match trak.find(b"edts")? {
@@ -185,6 +188,7 @@ fn read_trak(trak: BoxBody<'_>, movie_timescale: u32) -> Result<(Track, BoxBody<
         kind: description.kind,
         handler,
         foreign: description.foreign,
+        opus: description.opus,
         edit_media_time: edit.media_time,
         edit_delay,
         priming_samples: gapless::priming_samples(trak),

@@ -37,6 +37,8 @@ pub enum Codec {
     Ac4,
     Dts,
     Opus,
+    /// Opus whose channels are described one by one.
+    OpusMapped,
     EncryptedH264,
     EncryptedAac,
     EncryptedAc3,
@@ -67,6 +69,7 @@ impl Codec {
             Self::Ac4 => "AC-4",
             Self::Dts => "DTS",
             Self::Opus => "Opus",
+            Self::OpusMapped => "Opus with a channel mapping of its own",
             Self::EncryptedH264 => "SAMPLE-AES encrypted H.264",
             Self::EncryptedAac => "SAMPLE-AES encrypted AAC",
             Self::EncryptedAc3 => "SAMPLE-AES encrypted (E-)AC-3",
@@ -99,6 +102,9 @@ pub struct ElementaryStream {
     pub stream_type: u8,
     /// What it carries.
     pub codec: Codec,
+    /// channel_config_code of Opus.
+    #[serde(default)]
+    pub opus_channels: Option<u8>,
 }
 
 /// A program map: what a PMT says.
@@ -220,11 +226,12 @@ pub fn parse_pmt(section: &[u8], pmt_pid: u16) -> Option<Program> {
         let (head, after) = rest.split_at_checked(5)?;
         let (info, after) = split_length(after, [head[3], head[4]])?;
         rest = after;
-        streams.push(ElementaryStream {
-            pid: u16::from_be_bytes([head[1] & 0x1f, head[2]]),
-            stream_type: head[0],
-            codec: codec(head[0], info, program_registration),
-        });
+        let (codec, opus_channels) = match codec(head[0], info, program_registration) {
+            Codec::Opus => opus(info),
+            codec => (codec, None),
+        };
+        let pid = u16::from_be_bytes([head[1] & 0x1f, head[2]]);
+        streams.push(ElementaryStream { pid, stream_type: head[0], codec, opus_channels });
     }
     Some(Program { number: id_extension, pmt_pid, streams })
 }
@@ -294,6 +301,16 @@ fn private_codec(info: &[u8]) -> Codec {
     Codec::Data
 }
 
+/// The channel_config_code of Opus: in an extension descriptor with extension tag 0x80 (the Opus in MPEG-TS draft, 4.2).
+fn opus(info: &[u8]) -> (Codec, Option<u8>) {
+    let found = descriptors(info).find_map(|(tag, content)| match (tag, content) {
+        (0x7f, [0x80, code, ..]) => Some(*code),
+        _ => None,
+    });
+    // Beyond 8 are pairs that are not coupled, and layouts of which the descriptor goes on to tell.
+    if found.is_some_and(|code| code > 8) { (Codec::OpusMapped, found) } else { (Codec::Opus, found) }
+}
+
 const CRC_TABLE: [u32; 256] = {
     let mut table = [0u32; 256];
     let mut index = 0;
@@ -350,14 +367,24 @@ mod tests {
             &[0x1b, 0xe1, 0x00, 0xf0, 0],
             &[0x0f, 0xe1, 0x01, 0xf0, 0],
             &[0x06, 0xe1, 0x02, 0xf0, 8, 0x0a, 1, 0, 0x6a, 3, 0, 0, 0],
-            &[0x06, 0xe1, 0x03, 0xf0, 6, 5, 4, b'O', b'p', b'u', b's'],
+            &[0x06, 0xe1, 0x03, 0xf0, 10, 5, 4, b'O', b'p', b'u', b's', 0x7f, 2, 0x80, 6],
             &[0x86, 0xe1, 0x04, 0xf0, 0],
             &[0x15, 0xe1, 0x05, 0xf0, 0],
+            &[0x06, 0xe1, 0x06, 0xf0, 10, 5, 4, b'O', b'p', b'u', b's', 0x7f, 2, 0x80, 0x81],
         ]);
         let program = parse_pmt(&section, 0x1000).unwrap();
         let found: Vec<_> = program.streams.iter().map(|stream| (stream.pid, stream.codec)).collect();
-        let expected = [Codec::H264, Codec::AacAdts, Codec::Ac3, Codec::Opus, Codec::Scte35, Codec::Id3];
+        let expected = [
+            Codec::H264,
+            Codec::AacAdts,
+            Codec::Ac3,
+            Codec::Opus,
+            Codec::Scte35,
+            Codec::Id3,
+            Codec::OpusMapped,
+        ];
         assert_eq!(found, (0x100..).zip(expected).collect::<Vec<_>>());
+        assert_eq!(program.streams[3].opus_channels, Some(6));
     }
 
     #[test]

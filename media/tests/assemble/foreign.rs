@@ -211,6 +211,56 @@ fn eac3_and_opus_go_on_unbroken() {
 }
 
 #[test]
+fn six_channels_of_opus_stay_where_they_are() {
+    const TONES: [f64; 6] = [300.0, 500.0, 700.0, 60.0, 1100.0, 1300.0];
+    let folder = tempfile::tempdir().unwrap();
+    let tones = TONES.map(|tone| format!("0.3*sin(2*PI*{tone}*t)")).join("|");
+    let sound = format!("aevalsrc={tones}:c=5.1:s=48000:d=3");
+    for (name, container) in [
+        ("opus.ts", &["-f", "mpegts"][..]),
+        ("opus.mp4", &["-f", "mp4", "-movflags", "+frag_keyframe+empty_moov"]),
+    ] {
+        let file = folder.path().join(name);
+        let opus = ["-c:a", "libopus", "-mapping_family", "1", "-b:a", "384k"];
+        let args = [&["-v", "error", "-f", "lavfi", "-i", &sound], &opus[..], container].concat();
+        if ffmpeg::run("ffmpeg", &[&args[..], &[file.to_str().unwrap()]].concat()).is_none() {
+            return;
+        }
+        let segment = read(&file);
+        let found = probe(&Input::whole(&segment)).unwrap();
+        assert_eq!(found.audio, Some(ProbedAudio::Foreign(ForeignCodec::Opus, 48_000, 6)), "{name}");
+        let mut reader = ForeignReader::new(Default::default());
+        reader.expect_end();
+        reader.push(&Input::whole(&segment)).unwrap();
+        let found = reader.finish().unwrap();
+        let adts = encode(folder.path(), &found, &found.stretches[0]).unwrap();
+        let input = folder.path().join("sound.aac");
+        std::fs::write(&input, adts).unwrap();
+        let args = ["-v", "error", "-i", input.to_str().unwrap(), "-f", "f32le", "-"];
+        let raw = ffmpeg::run("ffmpeg", &args).unwrap();
+        let samples: Vec<f64> =
+            raw.as_chunks::<4>().0.iter().map(|sample| f64::from(f32::from_le_bytes(*sample))).collect();
+        for (channel, own) in TONES.iter().enumerate() {
+            let sound: Vec<f64> =
+                samples[6 * 48_000..12 * 48_000].iter().skip(channel).step_by(6).copied().collect();
+            let heard = TONES.map(|tone| strength(&sound, tone));
+            let loudest = heard.iter().zip(TONES).max_by(|a, b| a.0.total_cmp(b.0)).unwrap();
+            assert_eq!(loudest.1, *own, "{name}, channel {channel}: {heard:?}");
+            assert!(*loudest.0 > 0.1, "{name}, channel {channel}: {heard:?}");
+        }
+    }
+}
+
+/// How loud a tone is in a second of sound at 48 kHz.
+fn strength(sound: &[f64], tone: f64) -> f64 {
+    let turned = |phase: f64| -> f64 {
+        let wave = |at: usize| (std::f64::consts::TAU * tone * at as f64 / 48_000.0 + phase).sin();
+        sound.iter().enumerate().map(|(at, sample)| sample * wave(at)).sum()
+    };
+    turned(0.0).hypot(turned(std::f64::consts::FRAC_PI_2)) * 2.0 / sound.len() as f64
+}
+
+#[test]
 fn aac_of_rare_forms_is_transcoded_too() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("quad.ts");

@@ -9,7 +9,8 @@
 //! | [`beside`] | audio from a playlist of its own: what of it is the batch's |
 //! | `transcoded` | audio that comes as another codec and goes through a transcoder |
 //! | [`unit`] | what sources give |
-//! | [`untimed`] | times for pictures that the source gave none |
+//! | [`picture_times`], [`picture_order`] | times for pictures that the source gave none |
+//! | [`decode_times`] | decode times of sources that send none |
 //! | [`clock`] | the source's 33-bit clock to the output timeline: wraps, epochs, jumps |
 //! | [`video`] | decode times that increase, durations |
 //! | [`audio`] | positions in samples, holes, overlaps |
@@ -26,16 +27,18 @@ pub mod carry;
 pub mod clock;
 pub mod content;
 pub mod cutter;
+pub mod decode_times;
 pub mod error;
 pub mod fmp4;
 pub mod input;
 pub mod packed;
+pub mod picture_order;
+pub mod picture_times;
 pub mod probe;
 pub mod source;
 pub mod streams;
 mod transcoded;
 pub mod unit;
-pub mod untimed;
 pub mod video;
 
 use bytes::Bytes;
@@ -55,9 +58,9 @@ use beside::Beside;
 use carry::AdtsRest;
 use clock::{Clock, Item, Placed};
 use cutter::Cutter;
+use picture_times::PictureTimes;
 use source::Source;
-use unit::{RawEvent, Unit};
-use untimed::{TimedPicture, Untimed};
+use unit::{RawEvent, TimedPicture, Unit};
 use video::VideoTrack;
 
 /// Audio that ends this much before the video, and has not come for as long, is dead at the batch's end: 3 s.
@@ -103,7 +106,7 @@ pub struct Assembler {
     sources: [Source; 2],
     beside: Beside,
     counters: Counters,
-    untimed: Untimed,
+    picture_times: PictureTimes,
     clock: Clock,
     video: VideoTrack,
     audio: AudioTrack,
@@ -156,7 +159,7 @@ impl Assembler {
             ],
             // Behind a hole audio begins with the pictures.
             beside: Beside::new(carry.beside_end_90k.filter(|_| gap_90k == 0), announced && gap_90k == 0),
-            untimed: Untimed::new(carry.untimed.clone()),
+            picture_times: PictureTimes::new(carry.picture_times.clone()),
             clock: Clock::new(carry.clock.clone()).after_gap(gap_90k),
             video: VideoTrack::new(carry.video.clone()),
             audio: AudioTrack::new(carry.audio.clone(), audio).after_gap(gap_90k > 0),
@@ -243,9 +246,6 @@ impl Assembler {
             // The segment that the batch's end cuts comes again, with the frame that is cut.
             beside.adts = AdtsRest::default();
         }
-        for picture in self.untimed.finish() {
-            self.picture(picture);
-        }
         let placed = self.clock.finish();
         self.place(placed);
         if let Some(sample) = self.video.finish() {
@@ -271,7 +271,7 @@ impl Assembler {
         carry.beside_end_90k = self.beside.end_90k();
         carry.pictures_flow = self.pictures_flow;
         carry.open_gops = self.open_gops;
-        carry.untimed = self.untimed.carry();
+        carry.picture_times = self.picture_times.carry();
         carry.clock = self.clock.carry();
         carry.video = self.video.carry();
         (carry.audio, carry.audio_config) = self.audio.carry();
@@ -344,7 +344,7 @@ impl Assembler {
         let audio = self.beside.admit(&units, audio, last, &mut self.counters);
         units.extend(audio);
         self.note_gop_kind(&units);
-        for unit in units {
+        for unit in self.picture_times.complete(units, last, &mut self.counters) {
             match unit {
                 Unit::Video(unit) => self.access_unit(unit),
                 Unit::Audio(frame) => {
@@ -368,7 +368,7 @@ impl Assembler {
     }
 
     fn access_unit(&mut self, unit: AccessUnit) {
-        let AccessUnit { mut nals, idr, recovery_point, stamp, origin, config_change } = unit;
+        let AccessUnit { mut nals, idr, recovery_point, stamp, origin, config_change, .. } = unit;
         if let Some(config) = config_change {
             // Readers of the batch's files get one configuration; the new one is in the stream itself as well.
             if self.video_config.is_some() {
@@ -383,8 +383,8 @@ impl Assembler {
             return self.counters.add("video_codec_change_dropped", 1);
         }
         let sync = (idr || (self.open_gops && recovery_point)) && self.carry.video_config.is_some();
-        for picture in self.untimed.push(nals, sync, stamp, origin, &mut self.counters) {
-            self.picture(picture);
+        if let Some(stamp) = stamp {
+            self.picture(TimedPicture { nals, sync, stamp, origin });
         }
     }
 

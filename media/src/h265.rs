@@ -13,7 +13,10 @@ pub use syntax::H265;
 /// nal_unit_type values (table 7-1) that matter here.
 pub mod nal_type {
     #![expect(missing_docs, reason = "the names are the standard's own")]
+    pub const RADL_N: u8 = 6;
+    pub const RASL_R: u8 = 9;
     pub const BLA_W_LP: u8 = 16;
+    pub const IDR_W_RADL: u8 = 19;
     pub const IDR_N_LP: u8 = 20;
     pub const CRA: u8 = 21;
     pub const RSV_IRAP_VCL23: u8 = 23;

@@ -40,6 +40,17 @@ pub struct Nal<T> {
     pub parameter_set: bool,
 }
 
+/// What a slice says of its picture's place in the order of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PictureOrder {
+    /// Least significant bits of PicOrderCnt.
+    pub lsb: u32,
+    /// How many bits those are.
+    pub bits: u32,
+    /// Whether other pictures' orders are told beside this one's.
+    pub reference: bool,
+}
+
 /// A codec's syntax, with the parameter sets in force.
 pub trait Syntax: std::fmt::Debug + Default {
     /// The head of a slice.
@@ -55,6 +66,8 @@ pub trait Syntax: std::fmt::Debug + Default {
     fn is_first(slice: &Self::Slice) -> bool;
     /// Whether `slice` begins another picture than the one that `previous` belongs to.
     fn begins_picture_after(slice: &Self::Slice, previous: &Self::Slice) -> bool;
+    /// What the slice says of its picture's place in the order of output, where that differs from decoding order.
+    fn order(slice: &Self::Slice) -> Option<PictureOrder>;
     /// Configuration of the slice's picture, where its parameter sets are there.
     fn config(&self, slice: &Self::Slice) -> Option<VideoConfig>;
     /// Whether `config` is what [`Self::config`] would give, without building it.

@@ -147,8 +147,7 @@ mod tests {
 
     fn picture(pts: i64) -> Unit {
         let stamp = Some(Timestamps { pts, dts: pts });
-        let (nals, idr, recovery_point, origin, config_change) = (Vec::new(), false, false, 1, None);
-        Unit::Video(AccessUnit { nals, idr, recovery_point, stamp, origin, config_change })
+        Unit::Video(AccessUnit { stamp, origin: 1, ..AccessUnit::default() })
     }
 
     /// Units from `first` on; the first alone bears a time, as in a PES packet.

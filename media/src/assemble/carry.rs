@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audio::AudioCarry;
 use super::clock::ClockCarry;
-use super::untimed::UntimedCarry;
+use super::picture_times::PictureTimesCarry;
 use super::video::VideoCarry;
 use crate::counters::Counters;
 use crate::foreign::ForeignCarry;
@@ -25,7 +25,8 @@ pub struct Carry {
     pub(super) audio_source: SourceCarry,
     pub(super) pictures_flow: bool,
     pub(super) open_gops: bool,
-    pub(super) untimed: UntimedCarry,
+    #[serde(default)]
+    pub(super) picture_times: PictureTimesCarry,
     pub(super) clock: ClockCarry,
     pub(super) video: VideoCarry,
     pub(super) video_config: Option<VideoConfig>,
@@ -82,7 +83,7 @@ impl Carry {
             counters.add("adts_skipped_bytes", source.adts.bytes.len() as u64);
             source.adts = AdtsRest::default();
         }
-        self.untimed = UntimedCarry::default();
+        self.picture_times = PictureTimesCarry::default();
         // Pictures before the next sync sample refer to lost ones.
         self.pictures_flow = false;
         self.video_at_last_audio_90k = None;

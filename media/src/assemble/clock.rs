@@ -9,7 +9,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::untimed::TimedPicture;
+use super::unit::TimedPicture;
 use crate::counters::Counters;
 use crate::time::{TICKS_PER_SECOND, unwrap_near};
 

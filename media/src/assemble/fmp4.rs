@@ -154,6 +154,7 @@ impl Fmp4 {
             self.config = Some(VideoConfig::clone(config));
         }
         Some(AccessUnit {
+            order: None,
             nals,
             idr: looked.idr,
             // A sync sample without an IDR picture begins an open GOP.

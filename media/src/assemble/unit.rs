@@ -29,6 +29,19 @@ impl Unit {
     }
 }
 
+/// A picture with its raw times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimedPicture {
+    /// Its NAL units.
+    pub nals: Vec<Bytes>,
+    /// Whether decoding can start here.
+    pub sync: bool,
+    /// Its times as sent.
+    pub stamp: Timestamps,
+    /// Label of the PES packet it began in.
+    pub origin: u32,
+}
+
 /// One access unit of AAC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AudioUnit {

@@ -4,6 +4,7 @@ use h264_reader::rbsp::{BitRead, BitReader, BitReaderError, ByteReader};
 
 use super::nal_type;
 use super::params::{ParameterSets, PpsFields, SpsFields};
+use crate::nal::PictureOrder;
 
 /// Bytes of a slice NAL unit that hold every field read here, emulation prevention included.
 const HEAD_LEN: usize = 64;
@@ -29,6 +30,8 @@ pub struct PictureId {
     idr_pic_id: Option<u32>,
     poc: [i32; 2],
     redundant: bool,
+    /// Bits of pic_order_cnt_lsb, which is the first of `poc` then.
+    poc_lsb_bits: Option<u32>,
 }
 
 impl SliceHead {
@@ -44,6 +47,15 @@ impl SliceHead {
         let picture =
             sets.fields(pps_id).and_then(|(sps, pps)| read_picture(&mut bits, header, sps, pps).ok());
         Some(Self { first_mb, pps_id, picture })
+    }
+
+    /// Its picture's place in the order of output, for pic_order_cnt_type 0. (With type 2 that is decoding order; type 1
+    /// is hardly ever seen.)
+    #[must_use]
+    pub fn order(&self) -> Option<PictureOrder> {
+        let picture = self.picture.as_ref()?;
+        let (lsb, reference) = (picture.poc[0].cast_unsigned(), picture.reference);
+        Some(PictureOrder { lsb, bits: picture.poc_lsb_bits?, reference })
     }
 
     /// Whether this slice begins another primary coded picture than the one that `previous` belongs to.
@@ -97,5 +109,6 @@ fn read_picture(
         }
     }
     let redundant = pps.redundant_pictures && bits.read_ue("redundant_pic_cnt")? > 0;
-    Ok(PictureId { frame_num, field, reference: nal_header & 0x60 != 0, idr_pic_id, poc, redundant })
+    let (reference, poc_lsb_bits) = (nal_header & 0x60 != 0, sps.poc_lsb_bits);
+    Ok(PictureId { frame_num, field, reference, idr_pic_id, poc, redundant, poc_lsb_bits })
 }

@@ -3,7 +3,7 @@
 use super::params::ParameterSets;
 use super::slice::SliceHead;
 use super::{nal_type, sei};
-use crate::nal::{Kind, Nal, Syntax};
+use crate::nal::{Kind, Nal, PictureOrder, Syntax};
 use crate::sample::VideoConfig;
 
 /// H.264, with the parameter sets in force.
@@ -49,6 +49,10 @@ impl Syntax for H264 {
 
     fn begins_picture_after(slice: &SliceHead, previous: &SliceHead) -> bool {
         slice.begins_picture_after(previous)
+    }
+
+    fn order(slice: &SliceHead) -> Option<PictureOrder> {
+        slice.order()
     }
 
     fn config(&self, slice: &SliceHead) -> Option<VideoConfig> {

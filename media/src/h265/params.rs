@@ -40,10 +40,38 @@ pub struct SpsFields {
     pub luma_depth_minus8: u8,
     /// Bits of a chroma sample less 8.
     pub chroma_depth_minus8: u8,
+    /// separate_colour_plane_flag.
+    pub separate_planes: bool,
+    /// Bits of slice_pic_order_cnt_lsb.
+    pub poc_lsb_bits: u32,
     /// Displayed width in pixels.
     pub width: u16,
     /// Displayed height in pixels.
     pub height: u16,
+}
+
+/// What a slice header's layout depends on, of a PPS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct PpsFields {
+    /// pps_seq_parameter_set_id.
+    sps_id: u8,
+    /// output_flag_present_flag.
+    output_flag: bool,
+    /// num_extra_slice_header_bits.
+    extra_bits: u32,
+}
+
+/// What the layout of a slice segment's header depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SliceLayout {
+    /// num_extra_slice_header_bits.
+    pub extra_bits: u32,
+    /// output_flag_present_flag.
+    pub output_flag: bool,
+    /// separate_colour_plane_flag.
+    pub separate_planes: bool,
+    /// Bits of slice_pic_order_cnt_lsb.
+    pub poc_lsb_bits: u32,
 }
 
 /// The parameter sets in force.
@@ -51,8 +79,7 @@ pub struct SpsFields {
 pub struct ParameterSets {
     vps: BTreeMap<u8, Bytes>,
     sps: BTreeMap<u8, (Bytes, SpsFields)>,
-    /// Each with the id of its SPS.
-    pps: BTreeMap<u8, (Bytes, u8)>,
+    pps: BTreeMap<u8, (Bytes, PpsFields)>,
 }
 
 impl ParameterSets {
@@ -96,16 +123,33 @@ impl ParameterSets {
                 if id > 63 || sps_id > 15 {
                     return None;
                 }
-                self.pps.insert(id, (Bytes::copy_from_slice(nal), sps_id));
+                bits.skip(1, "dependent_slice_segments_enabled_flag").ok()?;
+                let output_flag = bits.read_bit("output_flag_present_flag").ok()?;
+                let extra_bits = bits.read_var(3, "num_extra_slice_header_bits").ok()?;
+                let fields = PpsFields { sps_id, output_flag, extra_bits };
+                self.pps.insert(id, (Bytes::copy_from_slice(nal), fields));
             }
         }
         Some(())
     }
 
+    /// Layout of the slice segment headers that name this PPS.
+    #[must_use]
+    pub fn slice_layout(&self, pps_id: u8) -> Option<SliceLayout> {
+        let (_, PpsFields { sps_id, output_flag, extra_bits }) = *self.pps.get(&pps_id).as_ref()?;
+        let (_, sps) = self.sps.get(sps_id)?;
+        Some(SliceLayout {
+            extra_bits: *extra_bits,
+            output_flag: *output_flag,
+            separate_planes: sps.separate_planes,
+            poc_lsb_bits: sps.poc_lsb_bits,
+        })
+    }
+
     /// Configuration of pictures that name this PPS: its SPS and VPS, and every PPS of that SPS.
     #[must_use]
     pub fn config(&self, pps_id: u8) -> Option<VideoConfig> {
-        let sps_id = self.pps.get(&pps_id)?.1;
+        let sps_id = self.pps.get(&pps_id)?.1.sps_id;
         let (sps, fields) = self.sps.get(&sps_id)?;
         let vps = self.vps.get(&fields.vps_id)?;
         Some(VideoConfig {
@@ -121,7 +165,7 @@ impl ParameterSets {
     /// Whether `config` is what [`Self::config`] would give, without building it.
     #[must_use]
     pub fn matches(&self, pps_id: u8, config: &VideoConfig) -> bool {
-        let Some((_, sps_id)) = self.pps.get(&pps_id) else { return false };
+        let Some((_, PpsFields { sps_id, .. })) = self.pps.get(&pps_id) else { return false };
         let Some((sps, fields)) = self.sps.get(sps_id) else { return false };
         config.codec == VideoCodec::H265
             && config.sps.iter().eq([sps])
@@ -130,7 +174,7 @@ impl ParameterSets {
     }
 
     fn of_sps(&self, sps_id: u8) -> impl Iterator<Item = &Bytes> {
-        self.pps.values().filter(move |(_, of)| *of == sps_id).map(|(nal, _)| nal)
+        self.pps.values().filter(move |(_, of)| of.sps_id == sps_id).map(|(nal, _)| nal)
     }
 }
 
@@ -173,9 +217,7 @@ fn read_sps(bits: &mut impl BitRead) -> Result<Option<SpsFields>, BitReaderError
     }
     let id = bits.read_ue("sps_seq_parameter_set_id")?;
     let chroma_format = bits.read_ue("chroma_format_idc")?;
-    if chroma_format == 3 {
-        bits.skip(1, "separate_colour_plane_flag")?;
-    }
+    let separate_planes = chroma_format == 3 && bits.read_bit("separate_colour_plane_flag")?;
     let width = bits.read_ue("pic_width_in_luma_samples")?;
     let height = bits.read_ue("pic_height_in_luma_samples")?;
     let mut window = [0; 4];
@@ -186,6 +228,7 @@ fn read_sps(bits: &mut impl BitRead) -> Result<Option<SpsFields>, BitReaderError
     }
     let luma_depth = bits.read_ue("bit_depth_luma_minus8")?;
     let chroma_depth = bits.read_ue("bit_depth_chroma_minus8")?;
+    let poc_lsb_bits = bits.read_ue("log2_max_pic_order_cnt_lsb_minus4")?.saturating_add(4);
     // Table 6-1: units of the window.
     let (across, down) = match chroma_format {
         1 => (2, 2),
@@ -202,7 +245,13 @@ fn read_sps(bits: &mut impl BitRead) -> Result<Option<SpsFields>, BitReaderError
     else {
         return Ok(None);
     };
-    if id > 15 || chroma_format > 3 || luma_depth > 8 || chroma_depth > 8 || sub_layers > 6 {
+    if id > 15
+        || chroma_format > 3
+        || luma_depth > 8
+        || chroma_depth > 8
+        || sub_layers > 6
+        || poc_lsb_bits > 16
+    {
         return Ok(None);
     }
     Ok(Some(SpsFields {
@@ -217,6 +266,8 @@ fn read_sps(bits: &mut impl BitRead) -> Result<Option<SpsFields>, BitReaderError
         chroma_format: chroma_format as u8,
         luma_depth_minus8: luma_depth as u8,
         chroma_depth_minus8: chroma_depth as u8,
+        separate_planes,
+        poc_lsb_bits,
         width,
         height,
     }))
@@ -253,6 +304,9 @@ pub(crate) mod tests {
         assert_eq!(ParameterSets::with_config(&config).config(0), Some(config.clone()));
         assert!(!sets.matches(0, &VideoConfig { vps: Vec::new(), ..config }));
         assert_eq!(sets.config(1), None);
+        let layout =
+            SliceLayout { extra_bits: 0, output_flag: false, separate_planes: false, poc_lsb_bits: 8 };
+        assert_eq!(sets.slice_layout(0), Some(layout));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 use super::annexb::{PREFIX_LEN, find_prefix, trim_trailing_zeros};
-use super::{Kind, Nal, Syntax};
+use super::{Kind, Nal, PictureOrder, Syntax};
 use crate::counters::Counters;
 use crate::sample::VideoConfig;
 use crate::ts::Timestamps;
@@ -18,7 +18,7 @@ const MAX_ACCESS_UNIT: usize = 16 << 20;
 const CHUNK: usize = 256 << 10;
 
 /// One access unit, as it stood in the stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccessUnit {
     /// NAL units in order, without start codes and trailing zeros.
     pub nals: Vec<Bytes>,
@@ -27,6 +27,8 @@ pub struct AccessUnit {
     /// Decoding can start here, and shows what comes after in output order: a recovery point with
     /// recovery_frame_cnt 0, or a CRA picture.
     pub recovery_point: bool,
+    /// Its place in the order of output, as far as it says.
+    pub order: Option<PictureOrder>,
     /// Times of the PES packet that it is the first access unit of.
     pub stamp: Option<Timestamps>,
     /// Label of the PES packet in which it commences.
@@ -266,6 +268,7 @@ impl<S: Syntax> AccessUnits<S> {
             nals: own.iter().map(|nal| bytes.slice(offset(nal.start)..offset(nal.end))).collect(),
             idr: picture.idr,
             recovery_point: picture.recovery_point,
+            order: picture.slice.as_ref().and_then(S::order),
             stamp: picture.stamp,
             origin: picture.origin,
             config_change: picture.slice.and_then(|slice| self.config_change(&slice)),

@@ -21,3 +21,4 @@ mod smoke;
 mod sources;
 mod support;
 mod table;
+mod times;

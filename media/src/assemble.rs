@@ -357,18 +357,20 @@ impl Assembler {
         }
     }
 
-    /// A source without IDR pictures (open GOPs, usual in broadcasting) is entered at its recovery points.
+    /// A source whose GOPs begin without IDR pictures (open ones, usual in broadcasting) is entered at its recovery
+    /// points.
     fn note_gop_kind(&mut self, units: &[Unit]) {
         let pictures = || units.iter().filter_map(Unit::picture);
-        if pictures().any(|unit| unit.idr) {
-            self.open_gops = false;
-        } else if pictures().any(|unit| unit.recovery_point) {
+        if let Some(first) = pictures().find(|unit| unit.idr || unit.recovery_point) {
+            self.open_gops = !first.idr;
+        } else if !self.pictures_flow && pictures().any(|unit| unit.gradual_refresh) {
+            // Nothing better to enter at: intra refresh instead of key pictures.
             self.open_gops = true;
         }
     }
 
     fn access_unit(&mut self, unit: AccessUnit) {
-        let AccessUnit { mut nals, idr, recovery_point, stamp, origin, config_change, .. } = unit;
+        let AccessUnit { mut nals, idr, stamp, origin, config_change, .. } = unit;
         if let Some(config) = config_change {
             // Readers of the batch's files get one configuration; the new one is in the stream itself as well.
             if self.video_config.is_some() {
@@ -382,7 +384,8 @@ impl Assembler {
             // One batch has one codec; the next begins with the new one.
             return self.counters.add("video_codec_change_dropped", 1);
         }
-        let sync = (idr || (self.open_gops && recovery_point)) && self.carry.video_config.is_some();
+        let entry = unit.recovery_point || unit.gradual_refresh;
+        let sync = (idr || (self.open_gops && entry)) && self.carry.video_config.is_some();
         if let Some(stamp) = stamp {
             self.picture(TimedPicture { nals, sync, stamp, origin });
         }

@@ -36,6 +36,8 @@ pub struct Nal<T> {
     pub idr: bool,
     /// Marks its picture as one that decoding can start at, though later ones may need what came before.
     pub recovery_point: bool,
+    /// Marks its picture as one from which on decoding converges to the right pictures, some time later.
+    pub gradual_refresh: bool,
     /// A parameter set.
     pub parameter_set: bool,
 }

@@ -327,11 +327,16 @@ impl Plan {
 }
 
 impl Identity {
-    /// Dates decide where both bear one; else the file's name, since tokens change around it, and the duration.
+    /// Dates decide where both bear one; else the file's name, since tokens change around it, and the duration. Of
+    /// the same name and duration, dates may differ as the clocks of redundant origins do: by less than a segment.
     fn is(&self, segment: &Segment) -> bool {
+        let same_file = self.name == file_name(&segment.uri) && self.duration_us == segment.duration_us;
         match (self.program_date_time, segment.program_date_time) {
+            (Some(a), Some(b)) if same_file => {
+                a.abs_diff(b) < segment.duration_us.unsigned_abs().max(1_000_000)
+            }
             (Some(a), Some(b)) => a.abs_diff(b) < 1_000_000,
-            _ => self.name == file_name(&segment.uri) && self.duration_us == segment.duration_us,
+            _ => same_file,
         }
     }
 }

@@ -112,9 +112,15 @@ fn choose_variant<'a>(
     Some((chosen, uris, format!("{}: {why}", described(chosen))))
 }
 
-/// The first of the highest bandwidth.
+/// The first of the highest bandwidth; of the same pictures with several codecs of sound, those with AAC, which is not
+/// transcoded.
 fn highest<'a>(variants: &[&'a Variant]) -> Option<&'a Variant> {
-    variants.iter().rev().max_by_key(|variant| variant.bandwidth).copied()
+    let highest = variants.iter().rev().max_by_key(|variant| variant.bandwidth).copied()?;
+    let with_aac =
+        |variant: &Variant| variant.codecs.as_deref().is_some_and(|codecs| codecs.contains("mp4a.40"));
+    let same_pictures = variants.iter().copied().filter(|variant| variant.uri == highest.uri);
+    let best = same_pictures.filter(|variant| with_aac(variant)).max_by_key(|variant| variant.bandwidth);
+    Some(best.filter(|_| !with_aac(highest)).unwrap_or(highest))
 }
 
 /// The first of the lowest bandwidth.
@@ -235,6 +241,26 @@ mod tests {
         }
         let (_, reason) = variant(VariantChoice::End(VariantEnd::Lowest));
         assert!(reason.starts_with("640x360, 800000 bit/s (avc1.4d401f,mp4a.40.2): "), "{reason}");
+    }
+
+    #[test]
+    fn of_the_same_pictures_those_with_aac_are_taken() {
+        let offer = |bandwidth: u32, sound: &str, uri: &str| {
+            format!(
+                "#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},CODECS=\"avc1.64001f,{sound}\",AUDIO=\"{sound}\"\n{uri}\n"
+            )
+        };
+        let [aac, ac3, low] = [
+            offer(5_000_000, "mp4a.40.2", "v"),
+            offer(5_400_000, "ac-3", "v"),
+            offer(900_000, "mp4a.40.2", "w"),
+        ];
+        let taken = |offers: &[&str]| {
+            let text = format!("#EXTM3U\n{}", offers.concat());
+            chosen(&text, &SourceOptions::default()).variant_reason
+        };
+        assert!(taken(&[&ac3, &low, &aac]).starts_with("5000000 bit/s (avc1.64001f,mp4a.40.2)"));
+        assert!(taken(&[&ac3, &low]).starts_with("5400000 bit/s (avc1.64001f,ac-3)"));
     }
 
     #[test]

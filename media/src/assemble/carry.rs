@@ -54,6 +54,8 @@ pub struct SourceCarry {
     /// What streams really carry whose declared type lies: PID, declared codec, real one.
     pub(super) overrides: Vec<(u16, Codec, Codec)>,
     pub(super) has: [bool; 2],
+    /// Where tracks of fMP4 ended, by track id, in their timescales.
+    pub(super) fragment_ends: Vec<(u32, i64)>,
 }
 
 /// An ADTS frame that the batch cut off.

@@ -24,7 +24,8 @@ const FRAMES: usize = 3;
 /// Length of the frame that bytes begin with, where they begin with one.
 type FrameLen = fn(&[u8]) -> Option<usize>;
 
-/// A PID with what its stream is declared to carry and what it carries.
+/// A PID with what its stream is declared to carry and what it carries: nothing ([`Codec::Data`]) where another one has
+/// to be taken because nothing comes on it.
 pub type Override = (u16, Codec, Codec);
 
 /// What a transport stream's segment has for a batch.
@@ -76,7 +77,7 @@ fn find(segment: &[u8], wishes: &[&dyn Fn(&Program) -> bool], fits: impl Fn(&Pro
     let Some(program) = kinds.iter().find_map(|is| wishes.iter().find_map(|wish| first(*is, wish))) else {
         return Found::default();
     };
-    let overrides = inspect(segment, &program);
+    let overrides = [inspect(segment, &program), packets.silent(&program)].concat();
     let [clear, scrambled] = packets.of(&program);
     let real = super::streams::corrected(&program, &overrides);
     Found {
@@ -101,6 +102,19 @@ impl Packets {
         framer.push(segment, &mut counters, &mut look);
         framer.finish(&mut counters, &mut look);
         Self(packets)
+    }
+
+    /// Streams on which nothing comes, though it does on others of their kind.
+    fn silent(&self, program: &Program) -> Vec<Override> {
+        let comes = |stream: &&ElementaryStream| self.0.contains_key(&stream.pid);
+        let kinds: [fn(Codec) -> bool; 2] = [Codec::is_video, Codec::is_audio];
+        let of_kind = kinds.map(|is| program.streams.iter().filter(move |stream| is(stream.codec)));
+        of_kind
+            .into_iter()
+            .filter(|streams| streams.clone().any(|stream| comes(&stream)))
+            .flat_map(|streams| streams.filter(|stream| !comes(stream)))
+            .map(|stream| (stream.pid, stream.codec, Codec::Data))
+            .collect()
     }
 
     /// Those of a program's video and audio.

@@ -9,7 +9,7 @@ use super::{AssembleError, Take};
 use crate::counters::Counters;
 use crate::h264::{self, H264};
 use crate::h265::{self, H265};
-use crate::mp4::{self, Movie, ReadSample, Track, TrackKind};
+use crate::mp4::{self, Movie, ReadSample, Track, TrackFragment, TrackKind};
 use crate::nal::{AccessUnit, Kind, Syntax};
 use crate::sample::{AudioConfig, VideoCodec, VideoConfig};
 use crate::time::{CLOCK_PERIOD, TICKS_PER_SECOND, rescale};
@@ -23,6 +23,8 @@ pub struct Fmp4 {
     config: Option<VideoConfig>,
     /// Formats of the movie's audio tracks, by track id.
     formats: Vec<(u32, AudioFormat)>,
+    /// Where tracks ended, by track id, for fragments that do not say when they are.
+    pub ends: Vec<(u32, i64)>,
 }
 
 /// A track of each kind, as far as the movie has it and it is wanted.
@@ -32,10 +34,26 @@ pub(super) struct Chosen<'a> {
 }
 
 impl Fmp4 {
-    /// Goes on with the video configuration known from before.
+    /// Goes on with the video configuration known from before, and where the tracks ended.
     #[must_use]
-    pub fn new(config: Option<VideoConfig>) -> Self {
-        Self { config, ..Self::default() }
+    pub fn new(config: Option<VideoConfig>, ends: Vec<(u32, i64)>) -> Self {
+        Self { config, ends, ..Self::default() }
+    }
+
+    /// Puts a fragment that does not say when it is behind the one before.
+    fn go_on(&mut self, fragment: &mut TrackFragment) {
+        let known = self.ends.iter().position(|(id, _)| *id == fragment.track_id);
+        if let Some(index) = known.filter(|_| !fragment.timed) {
+            for sample in &mut fragment.samples {
+                sample.dts = sample.dts.saturating_add(self.ends[index].1);
+            }
+        }
+        let Some(last) = fragment.samples.last() else { return };
+        let end = last.dts.saturating_add(i64::from(last.duration));
+        match known {
+            Some(index) => self.ends[index].1 = end,
+            None => self.ends.push((fragment.track_id, end)),
+        }
     }
 
     /// The movie of an init section, or of the segment itself where it is a whole file.
@@ -86,7 +104,8 @@ impl Fmp4 {
             counters.add("mp4_damaged_boxes", 1);
         }
         let mut earliest = None;
-        for fragment in read.tracks {
+        for mut fragment in read.tracks {
+            self.go_on(&mut fragment);
             if let Some(track) = chosen.video.filter(|track| track.id == fragment.track_id)
                 && let TrackKind::Video(config) = &track.kind
             {
@@ -154,6 +173,7 @@ impl Fmp4 {
             self.config = Some(VideoConfig::clone(config));
         }
         Some(AccessUnit {
+            gradual_refresh: false,
             order: None,
             nals,
             idr: looked.idr,

@@ -13,7 +13,7 @@ use crate::counters::Counters;
 use crate::foreign::Stretch;
 use crate::sample::{AudioConfig, VideoConfig};
 use crate::sniff::{self, Container};
-use crate::ts::{Demuxer, Timestamps};
+use crate::ts::{Codec, Demuxer, Timestamps};
 
 /// A source, and how far it has been read.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Source {
             take,
             demuxer: Demuxer::default(),
             streams: Streams::new(take, &carry, video.clone(), audio.clone()),
-            fmp4: Fmp4::new(video),
+            fmp4: Fmp4::new(video, carry.fragment_ends.clone()),
             packed: Packed::default(),
             known_audio: audio,
             has: carry.has,
@@ -154,7 +154,11 @@ impl Source {
         if self.demuxer.program().is_none() {
             return self.streams.set_take(take);
         }
-        let carry = SourceCarry { overrides: self.carry.overrides.clone(), ..SourceCarry::default() };
+        let carry = SourceCarry {
+            overrides: self.carry.overrides.clone(),
+            fragment_ends: self.fmp4.ends.clone(),
+            ..SourceCarry::default()
+        };
         let audio = self.known_audio.clone();
         let mut before = std::mem::replace(self, Self::new(take, carry, None, audio));
         before.streams.finish();
@@ -183,7 +187,8 @@ impl Source {
                 *demuxer = Demuxer::with_program(program, streams);
             } else {
                 let found = super::content::find_program(data, streams.take());
-                counters.add("ts_wrong_stream_types", found.overrides.len() as u64);
+                let lies = found.overrides.iter().filter(|(.., real)| *real != Codec::Data).count();
+                counters.add("ts_wrong_stream_types", lies as u64);
                 streams.overrides = found.overrides;
                 scrambled = found.scrambled;
                 if let Some(program) = found.program {
@@ -225,6 +230,7 @@ impl Source {
             adts,
             overrides: self.streams.overrides.clone(),
             has: self.has,
+            fragment_ends: std::mem::take(&mut self.fmp4.ends),
         }
     }
 }

@@ -38,14 +38,25 @@ fn config(element: &[u8]) -> Option<(u32, u8, u32)> {
     };
     let same_as_before = take(1)? == 1;
     let version = take(1)?;
-    // Version 1 has the configuration's length before it, and more.
-    if same_as_before || version == 1 {
+    // audioMuxVersionA is reserved.
+    if same_as_before || (version == 1 && take(1)? == 1) {
         return None;
+    }
+    // LatmGetValue (1.7.3.1): taraBufferFullness, and the configuration's length.
+    let skip_value = |take: &mut dyn FnMut(usize) -> Option<u32>| {
+        let bytes = take(2)? + 1;
+        (0..bytes).try_for_each(|_| take(8).map(|_| ()))
+    };
+    if version == 1 {
+        skip_value(&mut take)?;
     }
     take(1)?;
     let sub_frames = take(6)? + 1;
     if take(4)? != 0 || take(3)? != 0 {
         return None;
+    }
+    if version == 1 {
+        skip_value(&mut take)?;
     }
     let config = shifted(element, at);
     let config = read_audio_specific_config(&config, 2)?;
@@ -73,16 +84,21 @@ mod tests {
     fn a_frames_configuration_is_read() {
         // useSameStreamMux 0, audioMuxVersion 0, allStreamsSameTimeFraming 1, one sub-frame, program and layer;
         // then AAC LC, 48 kHz, stereo (0x1190).
-        let bits = "0 0 1 000000 0000 000 00010 0011 0010 000".replace(' ', "") + "00000";
-        let element: Vec<u8> = bits
-            .as_bytes()
-            .chunks(8)
-            .map(|bits| bits.iter().enumerate().fold(0, |byte, (n, bit)| byte | (bit & 1) << (7 - n)))
-            .collect();
-        let frame = [&[0x56, 0xe0, element.len() as u8][..], &element].concat();
-        let header = parse(&frame).unwrap();
-        assert_eq!((header.len, header.sample_rate, header.channels), (frame.len(), 48_000, 2));
-        assert_eq!(header.samples, 1024);
+        let old = "0 0 1 000000 0000 000 00010 0011 0010 000";
+        // audioMuxVersion 1, audioMuxVersionA 0: taraBufferFullness of two bytes, ascLen 16 before the same.
+        let new = "0 1 0 01 1111111111111111 1 000000 0000 000 00 00010000 00010 0011 0010 000";
+        for bits in [old, new] {
+            let bits = bits.replace(' ', "") + "00000";
+            let element: Vec<u8> = bits
+                .as_bytes()
+                .chunks(8)
+                .map(|bits| bits.iter().enumerate().fold(0, |byte, (n, bit)| byte | (bit & 1) << (7 - n)))
+                .collect();
+            let frame = [&[0x56, 0xe0, element.len() as u8][..], &element].concat();
+            let header = parse(&frame).unwrap();
+            assert_eq!((header.len, header.sample_rate, header.channels), (frame.len(), 48_000, 2));
+            assert_eq!(header.samples, 1024);
+        }
         assert_eq!(parse(&[0x56, 0xe0, 9, 0x80]).unwrap().sample_rate, 0);
         assert_eq!(parse(&[0xff, 0xf1, 0]), None);
     }

@@ -21,6 +21,7 @@ impl Syntax for H264 {
 
     fn read(&self, nal: &[u8]) -> Option<Nal<SliceHead>> {
         let kind = nal.first()? & 0x1f;
+        let recovery = if kind == nal_type::SEI { sei::recovery_frame_count(nal) } else { None };
         let is_slice = matches!(kind, nal_type::SLICE | nal_type::SLICE_PARTITION_A | nal_type::IDR_SLICE);
         Some(Nal {
             kind: match kind {
@@ -31,7 +32,8 @@ impl Syntax for H264 {
             },
             slice: if is_slice { SliceHead::parse(nal, &self.sets) } else { None },
             idr: kind == nal_type::IDR_SLICE,
-            recovery_point: kind == nal_type::SEI && sei::recovery_frame_count(nal) == Some(0),
+            recovery_point: recovery == Some(0),
+            gradual_refresh: recovery.is_some_and(|frames| frames > 0),
             parameter_set: matches!(kind, nal_type::SPS | nal_type::PPS),
         })
     }

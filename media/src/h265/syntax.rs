@@ -97,6 +97,7 @@ impl Syntax for H265 {
             slice,
             idr: is_slice && (nal_type::BLA_W_LP..=nal_type::IDR_N_LP).contains(&kind),
             recovery_point: is_slice && kind == nal_type::CRA,
+            gradual_refresh: false,
             parameter_set: base && matches!(kind, nal_type::VPS..=nal_type::PPS),
         })
     }

@@ -25,8 +25,9 @@ pub const MAX_VARIANTS: usize = 1000;
 /// Date ranges that one playlist may list.
 pub const MAX_DATE_RANGES: usize = 10_000;
 
-/// Largest media sequence number read: 2^53, the largest that every player can count.
-const MAX_SEQUENCE: u64 = 1 << 53;
+/// Largest media sequence number read: 2^63 (servers exist that number by the nanosecond), so that adding to it stays
+/// within 64 bits.
+const MAX_SEQUENCE: u64 = 1 << 63;
 
 /// Why bytes are no playlist that can be played.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -127,9 +128,22 @@ fn decode(bytes: &[u8]) -> (Cow<'_, str>, Leniencies) {
     if matches!(text, Cow::Owned(_)) {
         overlook(&mut leniencies, lenient::NOT_UTF8);
     }
-    // Ancient Mac line ends: no line feed at all.
-    let text = if text.contains('\n') { text } else { Cow::Owned(text.replace('\r', "\n")) };
+    let text = if text.contains('\r') { Cow::Owned(line_feeds(&text)) } else { text };
     (text, leniencies)
+}
+
+/// Ancient Mac line ends, throughout or among others: one inside a title ends no line.
+fn line_feeds(text: &str) -> String {
+    let mac = !text.contains('\n');
+    let mut before = ' ';
+    let mut characters = text.chars().peekable();
+    let mut out = String::with_capacity(text.len());
+    while let Some(character) = characters.next() {
+        let ends = mac || before == ',' || characters.peek() == Some(&'#');
+        out.push(if character == '\r' && ends { '\n' } else { character });
+        before = character;
+    }
+    out
 }
 
 /// Numbered lines, trimmed, without empty ones.

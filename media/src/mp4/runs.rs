@@ -13,6 +13,8 @@ pub struct TrackFragment {
     pub track_id: u32,
     /// Its samples in decode order; never empty.
     pub samples: Vec<ReadSample>,
+    /// Whether its first fragment says when it is; else times begin at 0.
+    pub timed: bool,
 }
 
 /// One sample of a file. Times count in the track's timescale; the edit list is not applied.
@@ -103,6 +105,8 @@ pub(super) struct FragmentReader<'a> {
 struct Gathered {
     samples: Vec<ReadSample>,
     next_dts: i64,
+    /// Whether the first sample's time was told.
+    timed: bool,
 }
 
 /// What a `tfhd` says, completed from the track's defaults.
@@ -120,7 +124,7 @@ impl<'a> FragmentReader<'a> {
     /// Samples that come before any fragment: those of a sample table.
     pub fn begin(&mut self, track: usize, samples: Vec<ReadSample>) {
         let next_dts = samples.last().map_or(0, |last| last.dts.saturating_add(i64::from(last.duration)));
-        self.tracks[track] = Gathered { samples, next_dts };
+        self.tracks[track] = Gathered { samples, next_dts, timed: true };
     }
 
     pub fn budget(&mut self) -> &mut SampleBudget {
@@ -131,23 +135,49 @@ impl<'a> FragmentReader<'a> {
         let ids = self.movie.tracks.iter().map(|track| track.id);
         ids.zip(self.tracks)
             .filter(|(_, gathered)| !gathered.samples.is_empty())
-            .map(|(track_id, gathered)| TrackFragment { track_id, samples: gathered.samples })
+            .map(|(track_id, Gathered { samples, timed, .. })| TrackFragment { track_id, samples, timed })
             .collect()
     }
 
     pub fn moof(&mut self, moof: BoxBody<'_>) -> Result<(), Mp4Error> {
         // 8.8.7.1: without a base of its own, a track fragment's data follows that of the one before it.
         let mut data_end = moof.start as u64;
+        let cut_off = self.cut_off(moof)?;
         let mut children = moof;
         while let Some(child) = children.next_child()? {
             if &child.name.0 == b"traf" {
-                data_end = self.traf(child, moof.start as u64, data_end)?;
+                data_end = self.traf(child, moof.start as u64, data_end, cut_off)?;
             }
         }
         Ok(())
     }
 
-    fn traf(&mut self, traf: BoxBody<'_>, moof_start: u64, data_end: u64) -> Result<u64, Mp4Error> {
+    /// How much of the file lies before the input, for bases that count from the file's beginning (8.8.7.1): more than
+    /// none where the first run's data is that of the box behind the `moof` only if its base is the `moof`.
+    fn cut_off(&self, moof: BoxBody<'_>) -> Result<u64, Mp4Error> {
+        let Some(traf) = moof.find(b"traf")? else { return Ok(0) };
+        let mut tfhd = traf.require(b"tfhd")?;
+        let (_, flags) = tfhd.full_header()?;
+        let Some(mut trun) = traf.find(b"trun")?.filter(|_| flags & 0x1 != 0) else { return Ok(0) };
+        tfhd.skip(4)?;
+        let (base, start) = (tfhd.u64()?, moof.start as u64);
+        let (_, flags) = trun.full_header()?;
+        trun.skip(4)?;
+        let offset = if flags & 0x1 != 0 { i64::from(trun.i32()?) } else { 0 };
+        let mut behind = BoxBody::top(self.data);
+        behind.at = moof.end;
+        let next = behind.next_child()?.filter(|next| &next.name.0 == b"mdat");
+        let begins = next.is_some_and(|mdat| start.checked_add_signed(offset) == Some(mdat.at as u64));
+        Ok(if begins { base.saturating_sub(start) } else { 0 })
+    }
+
+    fn traf(
+        &mut self,
+        traf: BoxBody<'_>,
+        moof_start: u64,
+        data_end: u64,
+        cut_off: u64,
+    ) -> Result<u64, Mp4Error> {
         let mut tfhd = traf.require(b"tfhd")?;
         let (_, flags) = tfhd.full_header()?;
         let id = tfhd.u32()?;
@@ -158,12 +188,17 @@ impl<'a> FragmentReader<'a> {
             return Err(Mp4Error::UnknownTrack { at: tfhd.start, track: id });
         };
         let track = &self.movie.tracks[index];
-        let header = read_tfhd(tfhd, flags, track, moof_start, data_end)?;
+        let mut header = read_tfhd(tfhd, flags, track, moof_start, data_end)?;
+        if flags & 0x1 != 0 {
+            header.base = header.base.saturating_sub(cut_off);
+        }
         if let Some(mut tfdt) = traf.find(b"tfdt")? {
             let (version, _) = tfdt.full_header()?;
             let time = if version == 1 { tfdt.u64()? } else { u64::from(tfdt.u32()?) };
-            self.tracks[index].next_dts =
+            let gathered = &mut self.tracks[index];
+            gathered.next_dts =
                 i64::try_from(time).map_err(|_| tfdt.invalid("the decode time is beyond 63 bits"))?;
+            gathered.timed |= gathered.samples.is_empty();
         }
         let mut run_start = header.base;
         let mut children = traf;

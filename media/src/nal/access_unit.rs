@@ -27,6 +27,9 @@ pub struct AccessUnit {
     /// Decoding can start here, and shows what comes after in output order: a recovery point with
     /// recovery_frame_cnt 0, or a CRA picture.
     pub recovery_point: bool,
+    /// Decoding that starts here shows right pictures some time later: a recovery point with another
+    /// recovery_frame_cnt.
+    pub gradual_refresh: bool,
     /// Its place in the order of output, as far as it says.
     pub order: Option<PictureOrder>,
     /// Times of the PES packet that it is the first access unit of.
@@ -66,6 +69,7 @@ struct Picture<T> {
     has_slices: bool,
     idr: bool,
     recovery_point: bool,
+    gradual_refresh: bool,
     /// Where a prefix NAL unit stands that belongs to the next slice, whichever picture that is of.
     prefix_start: Option<u64>,
 }
@@ -81,6 +85,7 @@ impl<T> Default for Picture<T> {
             has_slices: false,
             idr: false,
             recovery_point: false,
+            gradual_refresh: false,
             prefix_start: None,
         }
     }
@@ -231,6 +236,7 @@ impl<S: Syntax> AccessUnits<S> {
         }
         let picture = &mut self.picture;
         picture.recovery_point |= nal.recovery_point;
+        picture.gradual_refresh |= nal.gradual_refresh;
         if nal.kind == Kind::Slice {
             picture.idr |= nal.idr;
             picture.has_slices = true;
@@ -268,6 +274,7 @@ impl<S: Syntax> AccessUnits<S> {
             nals: own.iter().map(|nal| bytes.slice(offset(nal.start)..offset(nal.end))).collect(),
             idr: picture.idr,
             recovery_point: picture.recovery_point,
+            gradual_refresh: picture.gradual_refresh,
             order: picture.slice.as_ref().and_then(S::order),
             stamp: picture.stamp,
             origin: picture.origin,

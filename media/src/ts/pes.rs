@@ -51,10 +51,7 @@ pub fn parse_header(bytes: &[u8]) -> HeaderParse {
     let Some(fields) = bytes.get(9..header_len) else { return HeaderParse::NeedMore };
     let stamp = match head[7] >> 6 {
         0b10 => timestamp(fields, 0).map(|pts| Timestamps { pts, dts: pts }),
-        0b11 => match (timestamp(fields, 0), timestamp(fields, 5)) {
-            (Some(pts), Some(dts)) => Some(Timestamps { pts, dts }),
-            _ => None,
-        },
+        0b11 => timestamp(fields, 0).zip(timestamp(fields, 5)).map(|(pts, dts)| Timestamps { pts, dts }),
         _ => None,
     };
     let packet_len = usize::from(u16::from_be_bytes([head[4], head[5]]));
@@ -69,12 +66,9 @@ pub fn parse_header(bytes: &[u8]) -> HeaderParse {
     HeaderParse::Complete(PesHeader { stream_id, stamp, payload_len }, header_len)
 }
 
-/// A 33-bit time in five bytes; `None` where a marker bit is missing.
+/// A 33-bit time in five bytes. Muxers exist that leave the marker bits out: nothing is read into them.
 fn timestamp(fields: &[u8], at: usize) -> Option<i64> {
     let bytes = fields.get(at..at + 5)?;
-    if bytes[0] & bytes[2] & bytes[4] & 1 == 0 {
-        return None;
-    }
     let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|i| i64::from(bytes[i]));
     Some((a >> 1 & 0x7) << 30 | b << 22 | (c >> 1) << 15 | d << 7 | e >> 1)
 }
@@ -95,6 +89,10 @@ mod tests {
         assert_eq!(header.stamp, Some(Timestamps { pts: 0x1_2345_6789, dts: 0x0_8000_0001 }));
         assert_eq!(header.payload_len, None);
         assert_eq!(parse_header(&bytes[..19]), HeaderParse::NeedMore);
+        let without_markers =
+            bytes.map(|byte| if matches!(byte, 0x39 | 0x15 | 0x13) { byte & !1 } else { byte });
+        assert_ne!(without_markers, bytes);
+        assert_eq!(parse_header(&without_markers), HeaderParse::Complete(header, len));
     }
 
     #[test]

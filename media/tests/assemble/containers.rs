@@ -268,6 +268,27 @@ fn fmp4_of_one_or_many_fragments_a_segment_is_the_same_media() {
 }
 
 #[test]
+fn fragments_that_do_not_say_when_they_are_follow_on_each_other() {
+    let untold = |piece: &Piece| {
+        let mut data = piece.data.to_vec();
+        let marks: Vec<usize> = (4..data.len() - 4).filter(|at| &data[*at..at + 4] == b"tfdt").collect();
+        assert!(!marks.is_empty());
+        for at in marks {
+            data[at..at + 4].copy_from_slice(b"free");
+        }
+        Piece { data: Bytes::from(data), init: piece.init.clone(), take: piece.take }
+    };
+    let steps: Vec<Vec<Piece>> = seconds(5, 0, Take::All);
+    let untold: Vec<Vec<Piece>> = steps.iter().map(|step| step.iter().map(untold).collect()).collect();
+    for per_batch in [1, 3] {
+        let (told, out) = (run(&steps, per_batch), run(&untold, per_batch));
+        let length = |out: &Outcome| out.video.last().unwrap().dts_90k - out.video[0].dts_90k;
+        assert_eq!((length(&out), out.video.len()), (length(&told), told.video.len()), "{:?}", out.counters);
+        assert!(out.audio.iter().map(|sample| &sample.data).eq(told.audio.iter().map(|sample| &sample.data)));
+    }
+}
+
+#[test]
 fn wall_clock_times_are_as_good_as_any() {
     let out = run(&seconds(1, 1_764_000_000, Take::All), 2);
     same_media(&out);

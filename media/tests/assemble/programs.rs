@@ -68,6 +68,19 @@ fn of_several_programs_one_that_can_be_read_is_taken() {
 }
 
 #[test]
+fn a_pid_on_which_nothing_comes_hides_none_on_which_something_does() {
+    let silent = AUDIO_PID + 16;
+    let mut mux = Mux::default();
+    mux.tables(&[(0x1b, VIDEO_PID), (0x0f, silent), (0x0f, AUDIO_PID)]);
+    for n in 0..50 {
+        mux.picture(900_000 + n * 3600, 0, n % 25 == 0, n as u32);
+        mux.frames(900_000 + n * 3600, 2 * n as u32, 2);
+    }
+    let batch = assemble(&[mux.segment()], Carry::default(), false).unwrap();
+    assert_eq!((batch.audio().count(), batch.video().count()), (100, 50));
+}
+
+#[test]
 fn sound_that_is_transcoded_is_that_of_the_pictures() {
     // Radio first, which is MP3 as well.
     let programs: [&[(u8, u16)]; 2] = [&[(0x03, AUDIO_PID)], &[(0x1b, VIDEO_PID), (0x03, AUDIO_PID + 16)]];

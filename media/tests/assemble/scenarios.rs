@@ -353,24 +353,50 @@ fn a_program_map_that_changes_is_followed() {
     );
 }
 
-#[test]
-fn a_source_without_idr_pictures_begins_at_a_recovery_point() {
-    let recovery: [&[u8]; 4] = [&[9, 0xf0], &[6, 6, 1, 0xc4, 0x80], &[], &[]];
+/// Fifty pictures, each with its NAL unit of what it is: IDR, message of a recovery point, or neither.
+fn entered(kind: impl Fn(u32) -> (bool, Option<&'static [u8]>)) -> Batch {
     let mut mux = Mux::av();
     for picture in 0..50 {
-        let [aud, sei, ..] = recovery;
+        let (idr, sei) = kind(picture);
         let mut nals = picture_nals(true, picture);
         let mut slice = nals.pop().unwrap();
-        slice[0] = 0x41;
-        let nals = if picture % 25 == 5 {
-            vec![aud.to_vec(), nals[1].clone(), nals[2].clone(), sei.to_vec(), slice]
-        } else {
-            vec![aud.to_vec(), slice]
-        };
+        slice[0] = if idr { 0x65 } else { 0x41 };
+        if !idr && sei.is_none() {
+            nals.truncate(1);
+        }
+        nals.extend(sei.map(<[u8]>::to_vec));
+        nals.push(slice);
         let payload: Vec<u8> = nals.iter().flat_map(|nal| [&[0, 0, 0, 1], nal.as_slice()].concat()).collect();
         mux.pes(VIDEO_PID, 90_000 + i64::from(picture) * 3600, None, &payload);
     }
-    let batch = run(&[mux.segment()]);
+    run(&[mux.segment()])
+}
+
+/// Recovery points with recovery_frame_cnt 0 and 1.
+const RECOVERY: &[u8] = &[6, 6, 1, 0xc4, 0x80];
+const REFRESH: &[u8] = &[6, 6, 1, 0x44, 0x80];
+
+#[test]
+fn a_source_without_idr_pictures_begins_at_a_recovery_point() {
+    let batch = entered(|picture| (false, (picture % 25 == 5).then_some(RECOVERY)));
     assert_eq!(batch.video().count(), 45);
     assert_eq!(batch.video().filter(|sample| sample.sync).count(), 2);
+}
+
+#[test]
+fn an_idr_picture_further_on_does_not_close_the_gop_before_it() {
+    let batch = entered(|picture| (picture == 30, (picture == 5).then_some(RECOVERY)));
+    assert_eq!(batch.video().count(), 45);
+    assert_eq!(batch.video().filter(|sample| sample.sync).count(), 2);
+}
+
+#[test]
+fn intra_refresh_is_entered_where_it_begins() {
+    let batch = entered(|picture| (false, (picture % 10 == 5).then_some(REFRESH)));
+    assert_eq!(batch.video().count(), 45);
+    assert_eq!(batch.video().filter(|sample| sample.sync).count(), 5);
+    // Not where there is better.
+    let batch = entered(|picture| (picture == 20, (picture % 10 == 5).then_some(REFRESH)));
+    assert_eq!(batch.video().count(), 30);
+    assert_eq!(batch.video().filter(|sample| sample.sync).count(), 1);
 }

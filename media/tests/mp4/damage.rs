@@ -250,3 +250,24 @@ proptest! {
         prop_assert_eq!(&movie.video().unwrap().1.sps, &config.sps);
     }
 }
+
+#[test]
+fn bases_may_count_from_the_beginning_of_a_file_of_which_this_is_a_part() {
+    let movie = read_init(&Bytes::from(init())).unwrap();
+    let based = |base: u64, offset: u32| {
+        let base = [(base >> 32) as u32, base as u32];
+        let tfhd = boxed(b"tfhd", &[&words(&[0x39, 1, base[0], base[1], 1000, 4, 0])]);
+        let trun = boxed(b"trun", &[&words(&[0x1, 1, offset])]);
+        let moof = boxed(b"moof", &[&boxed(b"traf", &[&tfhd, &trun])]);
+        assert_eq!(moof.len(), 72);
+        let data = Bytes::from([moof, boxed(b"mdat", &[&[1, 2, 3, 4, 5, 6, 7, 8]])].concat());
+        read_fragment(&movie, &data).map(|tracks| tracks[0].samples[0].data.to_vec())
+    };
+    assert_eq!(based(0, 80).unwrap(), [1, 2, 3, 4]);
+    for moof_at in [3, 5_000_000_000] {
+        assert_eq!(based(moof_at, 80).unwrap(), [1, 2, 3, 4], "{moof_at}");
+    }
+    // The base is the data itself, which all of the file precedes.
+    assert_eq!(based(80, 4).unwrap(), [5, 6, 7, 8]);
+    assert!(based(5_000_000_000, 0).is_err());
+}

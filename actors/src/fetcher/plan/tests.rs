@@ -256,6 +256,10 @@ fn dates_tell_segments_apart_better_than_names() {
     let mut plan = fresh(StartAt::Window);
     plan.observe(&dated("a", 0));
     assert!(!plan.observe(&dated("renamed", 0)).restarted);
+    // The other of two origins, whose clock is ahead.
+    assert!(!plan.observe(&dated("renamed", 1_900_000)).restarted);
+    assert!(plan.observe(&dated("named otherwise", 3_800_000)).restarted);
+    plan.observe(&dated("renamed", 0));
     assert!(plan.observe(&dated("renamed", 60_000_000)).restarted);
 }
 

@@ -35,8 +35,9 @@ pub(super) fn segment(uri: &str, tags: &SegmentTags<'_>) -> Option<MediaSegment>
         line(&mut block, "#EXT-X-MAP:", list.as_str());
     }
     if let Some(value) = tags.byte_range {
-        // `587500@` is seen in the field, and means no offset.
-        line(&mut block, "#EXT-X-BYTERANGE:", value.strip_suffix('@').unwrap_or(value));
+        // `587500@` is seen in the field, and means no offset; so are spaces around the sign.
+        let value: String = value.split_whitespace().collect();
+        line(&mut block, "#EXT-X-BYTERANGE:", value.strip_suffix('@').unwrap_or(&value));
     }
     line(&mut block, "#EXTINF:", "0,");
     line(&mut block, "", uri);

@@ -112,7 +112,7 @@ fn sequence(playlist: &mut MediaPlaylist, line: usize, value: &str) -> Result<u6
         if number <= MAX_SEQUENCE {
             return Ok(number);
         }
-        return Err(PlaylistError::Tag { line, tag: "sequence number", reason: "is larger than 2^53" });
+        return Err(PlaylistError::Tag { line, tag: "sequence number", reason: "is larger than 2^63" });
     }
     overlook(&mut playlist.leniencies, lenient::BAD_SEQUENCE);
     Ok(0)
@@ -208,6 +208,7 @@ fn read_block(
         return Ok(None);
     };
     // rfc8216bis 4.4.4.2: without an offset it begins where the range before it, of the same resource, ended.
+    let uri = uri.trim_start_matches("./");
     let next = inherited.range_end.as_ref().filter(|(last, _)| last == uri).map(|(_, end)| *end);
     if read.offset.is_none() && next.is_none() {
         overlook(&mut playlist.leniencies, lenient::OPEN_RANGE);

@@ -121,12 +121,26 @@ fn byte_ranges_go_on_where_the_last_ended() {
     let ranges: Vec<_> = playlist.segments.iter().map(|s| s.byte_range.map(|r| (r.offset, r.len))).collect();
     assert_eq!(ranges, [Some((5, 10)), Some((15, 7)), Some((0, 3)), None]);
     assert_eq!(playlist.leniencies, [(lenient::OPEN_RANGE, 1)]);
+    let spaced = "#EXTM3U\n#EXTINF:4,\n#EXT-X-BYTERANGE: 10 @ 5\na\n#EXTINF:4,\n#EXT-X-BYTERANGE:7\n./a\n";
+    let ranges: Vec<_> =
+        media(spaced).segments.iter().map(|s| s.byte_range.map(|r| (r.offset, r.len))).collect();
+    assert_eq!(ranges, [Some((5, 10)), Some((15, 7))]);
     for range in ["18446744073709551615@1", "99999999999999999999", "x", "-1", "1@"] {
         let text = format!("#EXTM3U\n#EXTINF:4,\n#EXT-X-BYTERANGE:{range}\na\n");
         let result = read_playlist(text.as_bytes());
         // `1@` is read as `1` by every player.
         assert!(result.is_err() || range == "1@", "{range}: {result:?}");
     }
+}
+
+#[test]
+fn line_ends_of_every_kind_may_be_mixed() {
+    let playlist = media(
+        "#EXTM3U\r#EXT-X-TARGETDURATION:4\r\n#EXT-X-MEDIA-SEQUENCE:1764236000123456789\r#EXTINF:4,\ra\r#EXTINF:4,Song\rby someone\nb\n",
+    );
+    let uris: Vec<_> = playlist.segments.iter().map(|segment| segment.uri.as_str()).collect();
+    assert_eq!((uris, playlist.leniencies), (vec!["a", "b"], Vec::new()));
+    assert_eq!(playlist.media_sequence, 1_764_236_000_123_456_789);
 }
 
 #[test]
@@ -183,7 +197,7 @@ fn what_is_no_playlist_is_refused_with_its_line() {
         ("#EXTM3U\n\n# nothing\n", "line 3: the playlist ends without a segment or a variant"),
         (
             "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:18446744073709551615\n#EXTINF:1,\na\n",
-            "line 2: sequence number is larger than 2^53",
+            "line 2: sequence number is larger than 2^63",
         ),
         (
             "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n",

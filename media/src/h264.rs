@@ -6,10 +6,12 @@
 //! | [`params`] | sequence and picture parameter sets |
 //! | [`mod@slice`] | the part of a slice header that tells pictures apart |
 //! | [`sei`] | recovery points |
+//! | [`sps`] | what a sequence parameter set says |
 
 pub mod params;
 pub mod sei;
 pub mod slice;
+pub mod sps;
 pub mod syntax;
 
 pub use syntax::H264;

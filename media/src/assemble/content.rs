@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Take, source};
 use crate::audio::{ac3, latm, mpeg};
-use crate::h264::{self, params::ParameterSets};
+use crate::h264;
 use crate::h265;
 use crate::nal::annexb::{PREFIX_LEN, find_prefix};
 use crate::ts::framer::Framer;
@@ -234,7 +234,9 @@ fn video(bytes: &[u8]) -> Option<Codec> {
             // ISO/IEC 13818-2 6.2.2.1: sequence_header_code, then a size that is not 0.
             [0xb3, a, b, ..] if (*a, b >> 4) != (0, 0) => return Some(Codec::Mpeg2Video),
             [header, ..]
-                if header & 0x9f == h264::nal_type::SPS && ParameterSets::default().put_sps(nal).is_ok() =>
+                if header & 0x9f == h264::nal_type::SPS
+                    && h264::sps::is_usual(nal)
+                    && h264::sps::parse(nal).is_ok() =>
             {
                 return Some(Codec::H264);
             }

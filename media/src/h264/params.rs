@@ -3,16 +3,10 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use h264_reader::nal::sps::{FrameMbsFlags, PicOrderCntType, SeqParameterSet};
 use h264_reader::rbsp::{BitRead, BitReader, BitReaderError, ByteReader};
 
+use super::sps::{self, MAX_LEN, SpsFields};
 use crate::sample::VideoConfig;
-
-/// Longest parameter set taken; with every scaling list and a full VUI they stay well below 1 KiB.
-const MAX_LEN: usize = 4096;
-
-/// Largest width or height taken; level 6.2 ends at 16 880 (A.3.1).
-const MAX_DIMENSION: u32 = 16_880;
 
 /// Why a parameter set cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,32 +20,13 @@ pub enum ParameterSetError {
         cause: String,
     },
     /// The picture's size is 0 or beyond every level.
-    #[error("picture size {width}x{height} is outside 1 to {MAX_DIMENSION}")]
+    #[error("picture size {width}x{height} is beyond every level")]
     Size {
         /// Width in pixels.
         width: u32,
         /// Height in pixels.
         height: u32,
     },
-}
-
-/// What a slice header's layout depends on, of an SPS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SpsFields {
-    /// Bits of frame_num.
-    pub frame_num_bits: u32,
-    /// Bits of pic_order_cnt_lsb, for pic_order_cnt_type 0.
-    pub poc_lsb_bits: Option<u32>,
-    /// pic_order_cnt_type is 1 and delta_pic_order_always_zero_flag is not set.
-    pub poc_deltas: bool,
-    /// frame_mbs_only_flag.
-    pub frames_only: bool,
-    /// separate_colour_plane_flag.
-    pub separate_planes: bool,
-    /// Displayed width in pixels.
-    pub width: u16,
-    /// Displayed height in pixels.
-    pub height: u16,
 }
 
 /// What a slice header's layout depends on, of a PPS.
@@ -94,8 +69,8 @@ impl ParameterSets {
         if self.sps.values().any(|(known, _)| known == nal) {
             return Ok(());
         }
-        let (id, fields) = parse_sps(nal)?;
-        self.sps.insert(id, (Bytes::copy_from_slice(nal), fields));
+        let fields = sps::parse(nal)?;
+        self.sps.insert(fields.id, (Bytes::copy_from_slice(nal), fields));
         Ok(())
     }
 
@@ -144,39 +119,6 @@ impl ParameterSets {
 
 fn unreadable(kind: &'static str, cause: impl std::fmt::Debug) -> ParameterSetError {
     ParameterSetError::Unreadable { kind, cause: format!("{cause:?}") }
-}
-
-fn parse_sps(nal: &[u8]) -> Result<(u8, SpsFields), ParameterSetError> {
-    const KIND: &str = "sequence parameter set";
-    if nal.len() > MAX_LEN {
-        return Err(unreadable(KIND, "too long"));
-    }
-    let sps = SeqParameterSet::from_bits(BitReader::new(ByteReader::skipping_h264_header(nal)))
-        .map_err(|cause| unreadable(KIND, cause))?;
-    let (width, height) = sps.pixel_dimensions().map_err(|cause| unreadable(KIND, cause))?;
-    let side = |pixels: u32| u16::try_from(pixels).ok().filter(|_| (1..=MAX_DIMENSION).contains(&pixels));
-    let (Some(width), Some(height)) = (side(width), side(height)) else {
-        return Err(ParameterSetError::Size { width, height });
-    };
-    let (poc_lsb_bits, poc_deltas) = match &sps.pic_order_cnt {
-        PicOrderCntType::TypeZero { log2_max_pic_order_cnt_lsb_minus4 } => {
-            (Some(u32::from(*log2_max_pic_order_cnt_lsb_minus4) + 4), false)
-        }
-        PicOrderCntType::TypeOne { delta_pic_order_always_zero_flag, .. } => {
-            (None, !delta_pic_order_always_zero_flag)
-        }
-        PicOrderCntType::TypeTwo => (None, false),
-    };
-    let fields = SpsFields {
-        frame_num_bits: u32::from(sps.log2_max_frame_num_minus4) + 4,
-        poc_lsb_bits,
-        poc_deltas,
-        frames_only: sps.frame_mbs_flags == FrameMbsFlags::Frames,
-        separate_planes: sps.chroma_info.separate_colour_plane_flag,
-        width,
-        height,
-    };
-    Ok((sps.seq_parameter_set_id.id(), fields))
 }
 
 /// 7.3.2.2, as far as needed. (h264-reader's own reading multiplies a hostile SPS's dimensions unchecked and

@@ -3,7 +3,8 @@
 use h264_reader::rbsp::{BitRead, BitReader, BitReaderError, ByteReader};
 
 use super::nal_type;
-use super::params::{ParameterSets, PpsFields, SpsFields};
+use super::params::{ParameterSets, PpsFields};
+use super::sps::SpsFields;
 use crate::nal::PictureOrder;
 
 /// Bytes of a slice NAL unit that hold every field read here, emulation prevention included.

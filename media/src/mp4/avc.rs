@@ -1,12 +1,11 @@
 //! `avcC` (ISO/IEC 14496-15 5.3.3.1) and samples in AVC format, which is H.265's too.
 
 use bytes::Bytes;
-use h264_reader::nal::sps::SeqParameterSet;
-use h264_reader::rbsp::{BitReader, decode_nal};
 use mp4_atom::{Atom, Avcc, AvccExt};
 
 use super::boxes::BoxBody;
 use super::error::Mp4Error;
+use crate::h264::sps;
 use crate::sample::{VideoCodec, VideoConfig};
 
 /// Largest count of sequence parameter sets that `avcC` can hold (5 bits).
@@ -41,14 +40,14 @@ pub(super) fn avcc(config: &VideoConfig) -> Result<Avcc, Mp4Error> {
     }
     // ISO/IEC 14496-15 5.3.3.1.2 asks for these fields from profile 100 on. Where the SPS cannot be read
     // they are what nearly every stream has: 4:2:0 with 8 bits.
-    let ext = (!matches!(profile, 66 | 77 | 88)).then(|| match parse_sps(sps) {
-        Some(sps) => AvccExt {
-            chroma_format: sps.chroma_info.chroma_format.to_u32() as u8 & 3,
-            bit_depth_luma: sps.chroma_info.bit_depth_luma_minus8.min(7) + 8,
-            bit_depth_chroma: sps.chroma_info.bit_depth_chroma_minus8.min(7) + 8,
+    let ext = (!matches!(profile, 66 | 77 | 88)).then(|| match sps::parse(sps) {
+        Ok(sps) => AvccExt {
+            chroma_format: sps.chroma_format,
+            bit_depth_luma: sps.depths[0],
+            bit_depth_chroma: sps.depths[1],
             sequence_parameter_sets_ext: Vec::new(),
         },
-        None => AvccExt::default(),
+        Err(_) => AvccExt::default(),
     });
     Ok(Avcc {
         configuration_version: 1,
@@ -67,16 +66,7 @@ pub(super) fn pixel_aspect(config: &VideoConfig) -> Option<(u16, u16)> {
     if config.codec != VideoCodec::H264 {
         return None;
     }
-    let vui = parse_sps(config.sps.first()?)?.vui_parameters?;
-    vui.aspect_ratio_info?.get().filter(|(width, height)| *width > 0 && *height > 0 && width != height)
-}
-
-fn parse_sps(sps: &[u8]) -> Option<SeqParameterSet> {
-    // The decoder of NAL units takes their header for granted.
-    if sps.is_empty() {
-        return None;
-    }
-    SeqParameterSet::from_bits(BitReader::new(decode_nal(sps).ok()?.as_ref())).ok()
+    sps::parse(config.sps.first()?).ok()?.pixel_aspect.filter(|(width, height)| width != height)
 }
 
 /// What `avcC` or `hvcC` says.
@@ -100,9 +90,8 @@ pub(super) fn read_avcc(mut body: BoxBody<'_>, size: (u16, u16)) -> Result<Codec
     let sps = parameter_sets(&mut body, sps_count)?;
     let pps_count = body.u8()?;
     let pps = parameter_sets(&mut body, pps_count)?;
-    let shown = sps.first().and_then(|sps| parse_sps(sps)).and_then(|sps| sps.pixel_dimensions().ok());
-    let shown = shown.and_then(|(w, h)| Some((u16::try_from(w).ok()?, u16::try_from(h).ok()?)));
-    let (width, height) = shown.unwrap_or(size);
+    let shown = sps.first().and_then(|sps| sps::parse(sps).ok());
+    let (width, height) = shown.map_or(size, |sps| (sps.width, sps.height));
     Ok(CodecRecord { config: VideoConfig { sps, pps, width, height, ..VideoConfig::default() }, length_size })
 }
 
@@ -153,8 +142,6 @@ mod tests {
 
     #[test]
     fn an_sps_without_a_byte_is_none() {
-        assert!(parse_sps(&[]).is_none());
-        assert!(parse_sps(&[0x67]).is_none());
         let config = VideoConfig { sps: vec![Bytes::new()], ..VideoConfig::default() };
         assert_eq!(pixel_aspect(&config), None);
     }

@@ -44,6 +44,7 @@ pub mod video;
 use bytes::Bytes;
 
 use crate::counters::Counters;
+use crate::foreign::ForeignCarry;
 use crate::nal::AccessUnit;
 use crate::sample::{AudioConfig, AudioSample, VideoConfig, VideoSample};
 
@@ -127,6 +128,8 @@ pub struct Assembler {
     early_events: Vec<RawEvent>,
     /// A discontinuity was announced.
     announced: bool,
+    /// The batch's sound is transcoded, and what it leaves to the next is known.
+    transcoded: bool,
 }
 
 impl Assembler {
@@ -173,6 +176,7 @@ impl Assembler {
             events: Vec::new(),
             early_events: Vec::new(),
             announced,
+            transcoded: false,
             counters,
             carry,
         }
@@ -269,6 +273,10 @@ impl Assembler {
         carry.started = true;
         (carry.main, carry.audio_source) = (main, beside);
         carry.beside_end_90k = self.beside.end_90k();
+        if !self.transcoded {
+            // What an earlier batch left would come after this one's sound.
+            carry.foreign = ForeignCarry::default();
+        }
         carry.pictures_flow = self.pictures_flow;
         carry.open_gops = self.open_gops;
         carry.picture_times = self.picture_times.carry();

@@ -83,6 +83,15 @@ impl ForeignCodec {
     }
 }
 
+/// Rate, channels and samples a frame of AAC whose header may keep quiet about SBR and parametric stereo (ISO/IEC
+/// 14496-3 1.6.6): up to 24 kHz it has both, as decoders assume too.
+pub(crate) fn with_implicit_sbr(rate: u32, channels: u8, samples: u32) -> (u32, u8, u32) {
+    if rate > 24_000 {
+        return (rate, channels, samples);
+    }
+    (rate * 2, if channels == 1 { 2 } else { channels }, samples * 2)
+}
+
 /// What a frame's header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
@@ -92,7 +101,7 @@ pub struct Header {
     pub len: usize,
     /// Samples a second.
     pub sample_rate: u32,
-    /// Number of channels.
+    /// Number of channels; 0 where it does not say.
     pub channels: u8,
     /// Samples a channel that the frame decodes to; 0 where it only adds to the frame before.
     pub samples: u32,

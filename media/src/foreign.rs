@@ -64,6 +64,11 @@ pub struct Stretch {
 #[serde(rename_all = "camelCase")]
 pub struct ForeignCarry {
     codec: Option<ForeignCodec>,
+    #[serde(default)]
+    sample_rate: u32,
+    /// Channel layout that the last frames of AAC have without saying it.
+    #[serde(default)]
+    layout: Bytes,
     /// The last frames, to be fed again.
     tail: Vec<TailFrame>,
     /// Samples from the first of them to the first access unit that was not used yet.
@@ -82,6 +87,9 @@ pub struct ForeignCarry {
 struct TailFrame {
     data: Bytes,
     samples: u32,
+    /// 0 where it does not say.
+    #[serde(default)]
+    channels: u8,
     /// The decoder can begin here.
     entry: bool,
 }

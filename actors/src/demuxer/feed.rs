@@ -29,7 +29,9 @@ impl Sound {
             DemuxError::Segment { source: AssembleError::UnsupportedCodec { transcodable, .. }, .. } => {
                 *transcodable
             }
-            DemuxError::Transcode(_) => false,
+            DemuxError::Segment { source: AssembleError::UnsupportedAac { .. }, .. } => true,
+            // What came back from the transcoder.
+            DemuxError::End(AssembleError::UnsupportedAac { .. }) | DemuxError::Transcode(_) => false,
             _ => return None,
         };
         match self {
@@ -179,7 +181,9 @@ impl Feed {
             let bytes = read(&audio.path)?;
             match assembler.push(&Input::whole(&bytes).take(Take::Audio)) {
                 Ok(()) => {}
-                Err(source @ AssembleError::UnsupportedCodec { .. }) => {
+                Err(
+                    source @ (AssembleError::UnsupportedCodec { .. } | AssembleError::UnsupportedAac { .. }),
+                ) => {
                     return Err(DemuxError::Segment { number: segment.number, source });
                 }
                 Err(error) => {

@@ -141,3 +141,61 @@ async fn a_batch_is_the_same_whether_it_is_demuxed_as_it_comes_or_whole() {
     .await
     .unwrap();
 }
+
+/// What is counted of a batch, the channels of its sound, its pictures.
+type Counts = (Vec<(&'static str, u64)>, u8, u32);
+
+/// Four seconds of pictures and of sound that FFmpeg makes with these arguments, in one batch.
+fn demuxed(sound: &[&str]) -> Option<Counts> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("source.ts");
+    let pictures = ["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=160x96:rate=25:duration=4"];
+    let coded =
+        ["-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-f", "mpegts", file.to_str().unwrap()];
+    let args = [&pictures[..], sound, &coded].concat();
+    match std::process::Command::new("ffmpeg").args(&args).output() {
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
+        Err(_) => return None,
+    }
+    let files = StreamFiles::new(folder.path(), &StreamId::new("s").unwrap());
+    files.prepare().unwrap();
+    let segments = segments(&[file]);
+    let (batch, complete, discontinuity, gap_us, carry) = (0, true, false, 0, None);
+    let command = DemuxBatch { batch, complete, segments, discontinuity, gap_us, carry };
+    let demuxed = demux(&files, &command, None).unwrap_or_else(|error| panic!("{sound:?}: {error}"));
+    let pictures = demuxed.media.video.map_or(0, |video| video.cuts.iter().map(|cut| cut.samples).sum());
+    let audio = demuxed.media.audio.unwrap_or_else(|| panic!("{sound:?}: {:?}", demuxed.leniencies));
+    Some((demuxed.leniencies, audio.config.channels, pictures))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn channels_that_aac_has_no_number_for_go_through_the_transcoder() {
+    let cases: [(&[&str], u8); 6] = [
+        (&["-c:a", "ac3", "3.0"], 3),
+        (&["-c:a", "eac3", "2.1"], 3),
+        (&["-c:a", "ac3", "5.1(side)"], 6),
+        // Layouts that AAC describes in its frames.
+        (&["-c:a", "aac", "5.1(side)"], 6),
+        (&["-c:a", "aac", "2.1"], 3),
+        (&["-c:a", "aac", "quad"], 4),
+    ];
+    for (case, channels) in cases {
+        let [codec @ .., layout] = case else { panic!("{case:?}") };
+        let source =
+            format!("sine=frequency=440:sample_rate=48000:duration=4,aformat=channel_layouts={layout}");
+        let sound: Vec<String> =
+            [&["-f", "lavfi", "-i", &source], codec].concat().into_iter().map(str::to_owned).collect();
+        let Some((counted, came, pictures)) = tokio::task::spawn_blocking(move || {
+            demuxed(&sound.iter().map(String::as_str).collect::<Vec<_>>())
+        })
+        .await
+        .unwrap() else {
+            return;
+        };
+        assert_eq!((came, pictures), (channels, 100), "{case:?}: {counted:?}");
+        assert!(
+            counted.iter().any(|(name, n)| *name == "audio_frames_transcoded" && *n > 100),
+            "{counted:?}"
+        );
+    }
+}

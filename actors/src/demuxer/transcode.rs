@@ -11,6 +11,10 @@ use crate::remuxer::ffmpeg;
 /// Bits a second of AAC for each channel.
 const BITS_PER_CHANNEL: u64 = 80_000;
 
+/// FFmpeg's names of the layouts that channel_configuration 1 to 6 stand for (ISO/IEC 14496-3 table 1.19). (Of a mere
+/// number it makes others, such as 2.1, which AAC has no number for.)
+const LAYOUTS: [&str; 6] = ["mono", "stereo", "3.0", "4.0", "5.0", "5.1"];
+
 /// Largest that one stretch may become: minutes at several times the rate asked for.
 const MAX_ADTS: usize = 32 << 20;
 
@@ -58,11 +62,12 @@ fn args(format: &str, trim_samples: u64, sample_rate: u32, channels: u8) -> Vec<
     let bits = BITS_PER_CHANNEL * u64::from(channels.clamp(1, 8));
     // The container is named and nothing but the pipe may be read: no input makes FFmpeg open an address.
     let input = ["-protocol_whitelist", "pipe", "-f", format, "-i", "pipe:0"];
-    let filter = format!("aresample={rate},atrim=start_sample={trim_samples},asetpts=N/SR/TB");
-    let (channels, bits) = (channels.to_string(), bits.to_string());
-    let output = [
-        "-map", "0:a:0", "-af", &filter, "-ar", &rate, "-ac", &channels, "-c:a", "aac", "-b:a", &bits, "-f",
-        "adts", "pipe:1",
-    ];
+    let layout = LAYOUTS[usize::from(channels.clamp(1, 6)) - 1];
+    let filter = format!(
+        "aresample={rate},aformat=channel_layouts={layout},atrim=start_sample={trim_samples},asetpts=N/SR/TB"
+    );
+    let bits = bits.to_string();
+    let output =
+        ["-map", "0:a:0", "-af", &filter, "-ar", &rate, "-c:a", "aac", "-b:a", &bits, "-f", "adts", "pipe:1"];
     input.into_iter().chain(output).map(str::to_owned).collect()
 }

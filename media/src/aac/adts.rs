@@ -94,17 +94,54 @@ pub fn frame_len(bytes: &[u8]) -> Option<usize> {
 pub fn foreign_header(bytes: &[u8]) -> Option<audio::Header> {
     let header = parse_header(bytes)?;
     let channels = match header.params.channel_config {
-        0 => layout::channels(bytes.get(header.header_len..)?).unwrap_or(2),
+        0 => {
+            let block = bytes.get(header.header_len..)?;
+            layout::program_config(block).map_or(0, |config| config.channels)
+        }
         7 => 8,
         config => config,
     };
+    let (sample_rate, channels, samples) =
+        audio::with_implicit_sbr(header.params.sample_rate(), channels, header.raw_blocks * FRAME_SAMPLES);
     Some(audio::Header {
         codec: audio::ForeignCodec::Adts,
         len: header.frame_len,
-        sample_rate: header.params.sample_rate(),
+        sample_rate,
         channels,
-        samples: header.raw_blocks * FRAME_SAMPLES,
+        samples,
     })
+}
+
+/// Whether the frame's channels are described in access units and not in its header.
+#[must_use]
+pub fn has_own_layout(frame: &[u8]) -> bool {
+    parse_header(frame).is_some_and(|header| header.params.channel_config == 0)
+}
+
+/// A frame with a channel layout of its own, made one that a decoder can begin with: where it does not bring the layout
+/// (one in the first frame is enough for a file), the last one known is put into it. Gives the channels; `None` where the
+/// layout is not known.
+pub fn put_layout(frame: &mut Bytes, known: &mut Bytes) -> Option<u8> {
+    let header = parse_header(frame)?;
+    let block = frame.get(header.header_len..)?;
+    if let Some(config) = layout::program_config(block) {
+        *known = Bytes::copy_from_slice(&block[..config.len]);
+        return Some(config.channels);
+    }
+    let config = layout::program_config(known)?;
+    let len = frame.len() + config.len;
+    let body = header.header_len;
+    // Of several blocks, none but the first can be told where it begins. The CRC is not looked at by decoders.
+    let fits = header.raw_blocks == 1 && len < 1 << 13;
+    let mut whole = [frame.get(..body)?, &known[..config.len], &frame[body..]].concat();
+    if !fits {
+        return None;
+    }
+    whole[3] = whole[3] & 0xfc | (len >> 11) as u8;
+    whole[4] = (len >> 3) as u8;
+    whole[5] = whole[5] & 0x1f | (len << 5) as u8;
+    *frame = Bytes::from(whole);
+    Some(config.channels)
 }
 
 enum Next {

@@ -29,10 +29,10 @@ pub struct Beside {
     pictures_90k: Option<(i64, i64)>,
     /// A time near which others lie, across wraps of the clock.
     near_90k: Option<i64>,
-    /// Where the last unit ended, for units that bear no time.
-    next_90k: Option<i64>,
-    /// Units beyond the pictures so far, with their times.
-    held: Vec<(i64, Unit)>,
+    /// The last unit with a time, and what came since, for units that bear none.
+    since: Option<Since>,
+    /// Units beyond the pictures so far, with where they begin and end.
+    held: Vec<((i64, i64), Unit)>,
 }
 
 impl Beside {
@@ -66,15 +66,13 @@ impl Beside {
         }
         let mut units = std::mem::take(&mut self.held);
         for unit in audio {
-            let (time, length) = self.place(&unit);
-            self.next_90k = Some(time.saturating_add(length));
-            units.push((time, unit));
+            units.push((self.place(&unit), unit));
         }
         let mut admitted = Vec::with_capacity(units.len());
         // A unit behind one that was left out must say its time itself.
         let mut alone = true;
-        for (time, mut unit) in units {
-            let length = length_90k(&unit);
+        for ((time, end), mut unit) in units {
+            let length = end.saturating_sub(time);
             let lead = if self.is_first { LEAD_90K } else { 0 };
             let floor = self.end_90k.or(self.pictures_90k.map(|(first, _)| first.saturating_sub(lead)));
             if floor.is_some_and(|floor| time < floor.saturating_sub(length / 2)) {
@@ -88,7 +86,7 @@ impl Beside {
                     continue;
                 }
                 if !last {
-                    self.held.push((time, unit));
+                    self.held.push(((time, end), unit));
                     continue;
                 }
             }
@@ -97,23 +95,31 @@ impl Beside {
             {
                 audio.stamp = Some(Timestamps { pts: time, dts: time });
             }
-            self.end_90k = Some(time.saturating_add(length));
+            self.end_90k = Some(end);
             admitted.push(unit);
         }
         admitted
     }
 
-    /// Time and length of a unit.
+    /// Where a unit begins and ends.
     fn place(&mut self, unit: &Unit) -> (i64, i64) {
-        let stamp = match unit {
-            Unit::Audio(audio) => audio.stamp,
-            Unit::Video(_) => None,
+        let (stamp, config) = match unit {
+            Unit::Audio(audio) => (audio.stamp, audio.format.config().ok()),
+            Unit::Video(_) => (None, None),
         };
-        let time = match stamp {
-            Some(stamp) => self.unwrapped(stamp.pts),
-            None => self.next_90k.or(self.near_90k).unwrap_or(0),
+        let (samples, rate) = config.map_or((0, 1), |config| (config.frame_samples, config.sample_rate));
+        let from_90k = match (stamp, &self.since) {
+            (Some(stamp), _) => Some(self.unwrapped(stamp.pts)),
+            (None, Some(since)) if since.rate == rate => None,
+            (None, since) => Some(since.as_ref().map(Since::end_90k).or(self.near_90k).unwrap_or(0)),
         };
-        (time, length_90k(unit))
+        if let Some(from_90k) = from_90k {
+            self.since = Some(Since { from_90k, samples: 0, rate });
+        }
+        let Some(since) = &mut self.since else { return (0, 0) };
+        let time = since.end_90k();
+        since.samples = since.samples.saturating_add(i64::from(samples));
+        (time, since.end_90k())
     }
 
     fn unwrapped(&mut self, raw: i64) -> i64 {
@@ -123,12 +129,18 @@ impl Beside {
     }
 }
 
-fn length_90k(unit: &Unit) -> i64 {
-    let Unit::Audio(audio) = unit else { return 0 };
-    let length = |config: crate::sample::AudioConfig| {
-        rescale(i64::from(config.frame_samples), config.sample_rate, TICKS_PER_SECOND as u32)
-    };
-    audio.format.config().map_or(0, length)
+/// Units that follow on each other behind one with a time: counted in samples, so that no rounding adds up.
+#[derive(Debug)]
+struct Since {
+    from_90k: i64,
+    samples: i64,
+    rate: u32,
+}
+
+impl Since {
+    fn end_90k(&self) -> i64 {
+        self.from_90k.saturating_add(rescale(self.samples, self.rate, TICKS_PER_SECOND as u32))
+    }
 }
 
 #[cfg(test)]
@@ -193,6 +205,26 @@ mod tests {
             let numbers: Vec<u8> = labels(&taken).iter().map(|(n, _)| *n).collect();
             assert_eq!(numbers, [9, 10, 11]);
         }
+    }
+
+    #[test]
+    fn roundings_of_a_length_do_not_add_up() {
+        let config = AudioConfig { sample_rate: 44_100, frame_samples: 1024, ..AudioConfig::default() };
+        let format = AudioFormat::Config(Arc::new(config));
+        let stamp = Some(Timestamps { pts: 0, dts: 0 });
+        let unit = |n: i64| {
+            let stamp = stamp.filter(|_| n == 0);
+            Unit::Audio(AudioUnit {
+                data: Bytes::new(),
+                format: format.clone(),
+                stamp,
+                origin: 1,
+                left_out: 0,
+            })
+        };
+        let mut beside = Beside { overlaps: true, is_last: true, ..Beside::default() };
+        beside.admit(&[picture(0)], (0..1000).map(unit).collect(), true, &mut Counters::default());
+        assert_eq!(beside.end_90k(), Some(rescale(1000 * 1024, 44_100, 90_000)));
     }
 
     #[test]

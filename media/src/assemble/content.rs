@@ -44,9 +44,11 @@ pub fn find_program(segment: &[u8], take: Take) -> Found {
     let fits = |program: &Program| source::fits(program, take);
     // Beside pictures alone the sound is transcoded: both are taken of one program.
     let foreign = |program: &Program| fits(program) && has(program, super::transcoded::foreign_codec);
+    // Radio may stand before television.
+    let watched = |program: &Program| fits(program) && has(program, Codec::is_video);
     match take {
         Take::Video => find(segment, &[&foreign, &fits, &any], fits),
-        _ => find(segment, &[&fits, &any], fits),
+        _ => find(segment, &[&watched, &fits, &any], fits),
     }
 }
 

@@ -38,10 +38,15 @@ impl Packed {
         let start = start.or(first.then_some(hint));
         reader.begin_pes(start.map(|pts| Timestamps { pts, dts: pts }), origin);
         let mut frames = Vec::new();
-        reader.push(&body, counters, &mut frames);
+        let mut found = Counters::default();
+        reader.push(&body, &mut found, &mut frames);
         // A segment holds whole frames: what is left is damaged.
-        let (rest, _) = reader.finish(counters, &mut frames);
-        counters.add("adts_skipped_bytes", rest.len() as u64);
+        let (rest, _) = reader.finish(&mut found, &mut frames);
+        found.add("adts_skipped_bytes", rest.len() as u64);
+        counters.merge(&found);
+        if found.get("adts_multiple_blocks") > frames.len() as u64 {
+            return Err(UnsupportedAac::SeveralBlocks);
+        }
         if let Some(cause) = frames.iter().find_map(|frame| frame.params.config().err()) {
             return Err(cause);
         }

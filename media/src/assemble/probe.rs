@@ -4,7 +4,6 @@ use super::carry::SourceCarry;
 use super::packed::split_tags;
 use super::source::Source;
 use super::{AssembleError, Input, Take};
-use crate::aac::UnsupportedAac;
 use crate::audio::ForeignCodec;
 use crate::counters::Counters;
 use crate::foreign::{ForeignCarry, ForeignReader};
@@ -78,18 +77,14 @@ pub fn probe(input: &Input<'_>) -> Result<Probe, AssembleError> {
 
 fn look(input: &Input<'_>, container: Container) -> Result<Probe, AssembleError> {
     let (units, refused) = match units(input, input.take) {
-        // Frames of several blocks that cannot be told apart: a transcoder can.
-        Ok((units, counters)) if counters.get("adts_multiple_blocks") > audio_units(&units) => {
-            (units, Some(AssembleError::UnsupportedAac { segment: 0, cause: UnsupportedAac::SeveralBlocks }))
-        }
-        Ok((units, _)) => (units, None),
+        Ok(units) => (units, None),
         Err(cause @ (AssembleError::UnsupportedCodec { .. } | AssembleError::UnsupportedAac { .. }))
             if input.take != Take::Video =>
         {
             // The audio may be what is not copied.
             let video = match input.take {
                 Take::Audio => Ok(Vec::new()),
-                _ => units(input, Take::Video).map(|(units, _)| units),
+                _ => units(input, Take::Video),
             };
             match (video, &cause) {
                 (Ok(units), _) => (units, Some(cause)),
@@ -134,16 +129,12 @@ fn look(input: &Input<'_>, container: Container) -> Result<Probe, AssembleError>
     Ok(Probe { container, video: video.map(|config| *config), audio, first_90k })
 }
 
-fn audio_units(units: &[Unit]) -> u64 {
-    units.iter().filter(|unit| unit.picture().is_none()).count() as u64
-}
-
-fn units(input: &Input<'_>, take: Take) -> Result<(Vec<Unit>, Counters), AssembleError> {
+fn units(input: &Input<'_>, take: Take) -> Result<Vec<Unit>, AssembleError> {
     let mut source = Source::new(take, SourceCarry::default(), None, None);
     let mut counters = Counters::default();
     source.segment(&input.take(take), 0, 0, &mut counters)?;
     source.finish(&mut counters);
-    Ok((std::mem::take(&mut source.units), counters))
+    Ok(std::mem::take(&mut source.units))
 }
 
 /// Audio that must be transcoded, and its first time. (Packed audio may have none, and is read as if it were 0.)

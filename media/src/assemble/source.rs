@@ -198,6 +198,7 @@ impl Source {
         }
         demuxer.push(data, streams, counters);
         let packets = demuxer.end_segment(streams, counters);
+        streams.end_segment();
         self.packets = self.packets.saturating_add(packets);
         if streams.refused.is_some() && scrambled > 0 {
             // Of which codec it would be matters to nobody.

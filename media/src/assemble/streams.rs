@@ -40,6 +40,8 @@ pub struct Streams {
     pub origin: u32,
     /// The stream for which the program is refused, if no other program fits.
     pub refused: Option<ElementaryStream>,
+    /// Frames of audio so far.
+    frames_given: u64,
     /// Why the audio cannot be used.
     pub unsupported_aac: Option<UnsupportedAac>,
     /// Leniencies of the elementary streams.
@@ -160,10 +162,20 @@ impl Streams {
         AdtsRest { bytes: Bytes::copy_from_slice(&bytes), stamp }
     }
 
+    /// A segment is complete: frames of several blocks that cannot be told apart are a transcoder's.
+    pub fn end_segment(&mut self) {
+        if self.counters.get("adts_multiple_blocks") > self.frames_given {
+            self.unsupported_aac.get_or_insert(UnsupportedAac::SeveralBlocks);
+        }
+    }
+
     fn take_frames(&mut self) {
         for frame in self.frames.drain(..) {
             match frame.params.config() {
-                Ok(_) => self.units.push(Unit::Audio(frame.into())),
+                Ok(_) => {
+                    self.frames_given += 1;
+                    self.units.push(Unit::Audio(frame.into()));
+                }
                 Err(cause) => self.unsupported_aac = Some(cause),
             }
         }

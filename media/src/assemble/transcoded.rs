@@ -24,6 +24,7 @@ impl Assembler {
     /// Keeps what the next batch's reader of foreign audio must know.
     pub fn set_foreign_carry(&mut self, carry: ForeignCarry) {
         self.carry.foreign = carry;
+        self.transcoded = true;
     }
 }
 

@@ -61,6 +61,12 @@ impl Frames {
         Self { family, buffer: BytesMut::new(), base: 0, marks: Marks::default(), searching: false }
     }
 
+    /// How its frames are told apart.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
     /// A PES packet, or a segment with a time of its own, starts.
     pub fn begin_pes(&mut self, stamp: Option<Timestamps>) {
         self.marks.put(self.base + self.buffer.len() as u64, stamp, 0);

@@ -60,7 +60,13 @@ fn config(element: &[u8]) -> Option<(u32, u8, u32)> {
     }
     let config = shifted(element, at);
     let config = read_audio_specific_config(&config, 2)?;
-    Some((config.sample_rate, config.channels, config.frame_samples * sub_frames))
+    let samples = config.frame_samples * sub_frames;
+    Some(match config.object_type {
+        5 => (config.sample_rate, config.channels, samples),
+        // Parametric stereo.
+        29 => (config.sample_rate, config.channels.max(2), samples),
+        _ => super::with_implicit_sbr(config.sample_rate, config.channels, samples),
+    })
 }
 
 /// The bits from `at` on, as bytes.

@@ -13,6 +13,9 @@ const WARM_UP: u64 = 4;
 /// choose it.
 const LOOK_AHEAD: u64 = 2;
 
+/// Runs of one batch that changes of channels may begin; each is a run of the encoder.
+const MAX_RUNS: usize = 16;
+
 /// A frame with its time as sent, where it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimedFrame {
@@ -20,6 +23,8 @@ pub struct TimedFrame {
     pub data: Bytes,
     /// Samples that it decodes to.
     pub samples: u32,
+    /// Its channels; 0 where it does not say.
+    pub channels: u8,
     /// The decoder can begin here.
     pub entry: bool,
     /// Its time in 90 kHz ticks.
@@ -46,7 +51,14 @@ impl Run {
 
     fn push(&mut self, frame: TimedFrame) {
         self.samples += u64::from(frame.samples);
-        self.frames.push(TailFrame { data: frame.data, samples: frame.samples, entry: frame.entry });
+        let TimedFrame { data, samples, channels, entry, .. } = frame;
+        self.frames.push(TailFrame { data, samples, channels, entry });
+    }
+
+    /// Whether the frame's sound has other channels, at which an encoder would begin anew.
+    fn ends_before(&self, frame: &TimedFrame) -> bool {
+        let told = self.frames.iter().rev().map(|frame| frame.channels).find(|channels| *channels > 0);
+        frame.entry && frame.channels > 0 && told.is_some_and(|channels| channels != frame.channels)
     }
 }
 
@@ -78,6 +90,14 @@ pub fn plan(
     }
     let mut jumps = 0;
     for frame in frames {
+        if let Some(run) = runs.last().filter(|run| run.ends_before(&frame))
+            && runs.len() < MAX_RUNS
+        {
+            let expected = run.time_of(run.samples, rate);
+            let told = frame.time_90k.map(|time| unwrap_near(time, expected));
+            runs.push(begin(frame, told.unwrap_or(expected)));
+            continue;
+        }
         let tolerated =
             rescale(i64::from(frame.samples.max(AAC_FRAME as u32)), rate, TICKS_PER_SECOND as u32) / 2;
         let open = runs.last_mut();
@@ -110,7 +130,7 @@ pub fn plan(
         }
     }
     let last = runs.len().saturating_sub(1);
-    let mut next = ForeignCarry { codec: Some(codec), ..ForeignCarry::default() };
+    let mut next = ForeignCarry { codec: Some(codec), sample_rate: rate, ..ForeignCarry::default() };
     let mut stretches = Vec::new();
     for (index, run) in runs.into_iter().enumerate() {
         let beyond = run.samples.saturating_sub(run.lead);
@@ -192,6 +212,7 @@ mod tests {
             .map(|n| TimedFrame {
                 data: Bytes::from(vec![n as u8; 4]),
                 samples: 1152,
+                channels: 2,
                 entry: true,
                 time_90k: (n % 3 == 0).then_some(900_000 + n * 2160),
             })

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::plan::{Place, TimedFrame, plan};
 use super::{ForeignCarry, Transcode};
+use crate::aac::adts;
 use crate::assemble::content;
 use crate::assemble::packed::split_tags;
 use crate::assemble::{AssembleError, Input};
@@ -61,6 +62,9 @@ impl Sink for Stream {
         let pid = stream.pid;
         self.opus = stream.opus_channels.and_then(opus::Layout::of_config_code);
         self.pid = Some(pid);
+        if let Some(mut before) = self.frames.take_if(|frames| frames.family() != family) {
+            before.finish(&mut self.counters, &mut self.out);
+        }
         self.frames.get_or_insert_with(|| Frames::new(family));
         vec![pid]
     }
@@ -212,16 +216,23 @@ impl ForeignReader {
             None => (Bytes::new(), None),
         };
         out.extend(samples);
-        let first = out.iter().find(|frame| frame.header.sample_rate > 0)?.header;
+        let first = usual(&out)?;
+        let mut layout = carry.layout.clone();
         let mut known_samples = first.samples;
         let count = out.len() as u64;
         let mut timed = Vec::with_capacity(out.len());
-        for frame in out {
-            let header = frame.header;
+        for mut frame in out {
+            let mut header = frame.header;
+            let mut decodable = true;
+            if header.codec == ForeignCodec::Adts && adts::has_own_layout(&frame.data) {
+                let told = adts::put_layout(&mut frame.data, &mut layout);
+                decodable = told.is_some();
+                header.channels = told.unwrap_or(0);
+            }
             if header.codec != first.codec
                 || (header.sample_rate > 0 && header.sample_rate != first.sample_rate)
             {
-                // One batch has one codec; the next begins with the new one.
+                // One batch has one codec.
                 counters.add("audio_config_change_dropped", 1);
                 continue;
             }
@@ -233,11 +244,14 @@ impl ForeignReader {
             timed.push(TimedFrame {
                 data: frame.data,
                 samples,
-                entry: samples > 0 && !goes_by_earlier,
+                channels: header.channels,
+                entry: samples > 0 && !goes_by_earlier && decodable,
                 time_90k: frame.stamp.map(|stamp| stamp.pts),
             });
         }
-        let same = carry.codec.is_none_or(|codec| codec == first.codec);
+        let channels = timed.iter().map(|frame| frame.channels).find(|channels| *channels > 0).unwrap_or(0);
+        let same = carry.codec.is_none_or(|codec| codec == first.codec)
+            && (carry.sample_rate == 0 || carry.sample_rate == first.sample_rate);
         let carry = if same { carry } else { ForeignCarry::default() };
         let (stretches, next, jumps) = plan((first.codec, first.sample_rate), carry, timed, place);
         counters.add("audio_jumps", jumps);
@@ -246,14 +260,14 @@ impl ForeignReader {
             rest_time_90k: rest_stamp.map(|stamp| stamp.pts),
             overrides,
             program,
+            layout,
             ..next
         };
         Some(Transcode {
             codec: first.codec,
             sample_rate: first.sample_rate,
             // AAC has a configuration of its own for up to six channels and for eight.
-            channels: if first.codec == ForeignCodec::Opus { place.opus.channels } else { first.channels }
-                .min(6),
+            channels: if first.codec == ForeignCodec::Opus { place.opus.channels } else { channels }.min(6),
             stretches,
             carry,
             frames: count,
@@ -262,10 +276,25 @@ impl ForeignReader {
     }
 }
 
+/// The first frame of the codec and the rate that most of the frames have.
+fn usual(frames: &[Frame]) -> Option<crate::audio::Header> {
+    let mut kinds: Vec<(crate::audio::Header, usize)> = Vec::new();
+    for header in frames.iter().map(|frame| frame.header).filter(|header| header.sample_rate > 0) {
+        let same = |(of, _): &&mut (crate::audio::Header, usize)| {
+            (of.codec, of.sample_rate) == (header.codec, header.sample_rate)
+        };
+        match kinds.iter_mut().find(same) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((header, 1)),
+        }
+    }
+    kinds.into_iter().rev().max_by_key(|(_, count)| *count).map(|(header, _)| header)
+}
+
 /// A sample of fMP4 as a frame.
 fn frame(sample: &ReadSample, track: &Track, codec: ForeignCodec) -> Option<Frame> {
     let header = match codec {
-        ForeignCodec::Ac3 | ForeignCodec::EAc3 => ac3::parse(&sample.data)?,
+        ForeignCodec::Ac3 | ForeignCodec::EAc3 => whole_ac3(&sample.data)?,
         ForeignCodec::Opus => crate::audio::Header {
             codec,
             len: sample.data.len(),
@@ -280,4 +309,15 @@ fn frame(sample: &ReadSample, track: &Track, codec: ForeignCodec) -> Option<Fram
     let stamp = Some(Timestamps { pts: time, dts: time });
     // Copied: the frame may outlive the segment as the next batch's pre-roll.
     Some(Frame { data: Bytes::copy_from_slice(&sample.data), header, stamp })
+}
+
+/// All frames of a sample: of E-AC-3 with fewer than six blocks a frame there are several, and substreams (ETSI TS 102
+/// 366, F.4).
+fn whole_ac3(sample: &[u8]) -> Option<crate::audio::Header> {
+    let mut whole = ac3::parse(sample)?;
+    while let Some(next) = sample.get(whole.len..).and_then(ac3::parse) {
+        whole.len += next.len;
+        whole.samples += next.samples;
+    }
+    Some(whole)
 }

@@ -96,8 +96,11 @@ pub fn is_usual(nal: &[u8]) -> bool {
         && levels.iter().any(|of| of.contains(level))
 }
 
+/// Width and height that are shown.
+type Size = (u32, u32);
+
 /// All but the VUI, and the size that is shown; `None` where a field is out of its range.
-fn read(bits: &mut impl BitRead) -> Result<Option<((u32, u32), SpsFields)>, BitReaderError> {
+fn read(bits: &mut impl BitRead) -> Result<Option<(Size, SpsFields)>, BitReaderError> {
     let profile = bits.read_var::<u8>(8, "profile_idc")?;
     bits.skip(16, "constraint flags, level_idc")?;
     let id = bits.read_ue("seq_parameter_set_id")?;

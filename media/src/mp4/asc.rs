@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::aac::layout;
 use crate::sample::AudioConfig;
 
 /// ISO/IEC 14496-3 table 1.18.
@@ -56,7 +57,7 @@ pub fn read_audio_specific_config(config: &Bytes, entry_channels: u16) -> Option
     let mut bits = Bits { bytes: config, at: 0 };
     let object_type = bits.object_type()?;
     let core_rate = bits.rate()?;
-    let channels = channels_of(bits.take(4)?).or_else(|| u8::try_from(entry_channels).ok())?;
+    let channel_configuration = bits.take(4)?;
     let mut sample_rate = core_rate;
     let mut core_type = object_type;
     if matches!(object_type, 5 | 29) {
@@ -67,6 +68,14 @@ pub fn read_audio_specific_config(config: &Bytes, entry_channels: u16) -> Option
         1..=4 | 6 | 7 | 17 | 19..=23 => bits.take(1)? == 1,
         _ => return None,
     };
+    // 4.4.1: GASpecificConfig, of which a layout of its own is the last.
+    if bits.take(1)? == 1 {
+        bits.take(14)?;
+    }
+    bits.take(1)?;
+    let own = if channel_configuration == 0 { layout::channels_at(config, bits.at) } else { None };
+    let channels =
+        channels_of(channel_configuration).or(own).or_else(|| u8::try_from(entry_channels).ok())?;
     let core_samples: u32 = match (core_type, short_frames) {
         (23, false) => 512,
         (23, true) => 480,
@@ -101,7 +110,9 @@ mod tests {
         assert_eq!(fields(&[0x12, 0x14]), Some((2, 44_100, 2, 960)));
         // SBR: 22.05 kHz core, 44.1 kHz out.
         assert_eq!(fields(&[0x2b, 0x92, 0x08, 0x00]), Some((5, 44_100, 2, 2048)));
-        // Channel configuration 0: the sample entry counts.
+        // Channel configuration 0: what the layout says, here two pairs; where it is cut, the sample entry counts.
+        let quad = &[0x11, 0x80, 0x04, 0xc4, 0x04, 0x00, 0x21, 0x10];
+        assert_eq!(fields(quad), Some((2, 48_000, 4, 1024)));
         assert_eq!(fields(&[0x11, 0x80, 0x00]), Some((2, 48_000, 6, 1024)));
         // An explicit rate of 24 bits, 12345 Hz, mono.
         assert_eq!(fields(&[0x17, 0x80, 0x18, 0x1c, 0x88]), Some((2, 12_345, 1, 1024)));

@@ -161,13 +161,21 @@ impl Demuxer {
         std::mem::take(packets)
     }
 
-    /// The programs of a whole segment, whose tables may come after the media, in the order of their maps.
+    /// The programs of a whole segment, whose tables may come after the media, in the PAT's order.
     #[must_use]
     pub fn programs(segment: &[u8]) -> Vec<Program> {
         let (mut found, mut demuxer, mut counters) =
             (Programs::default(), Self::default(), Counters::default());
         demuxer.push(segment, &mut found, &mut counters);
         demuxer.end_segment(&mut found, &mut counters);
+        let place = |program: &Program| {
+            demuxer
+                .tables
+                .maps
+                .iter()
+                .position(|map| (map.number, map.pid) == (program.number, program.pmt_pid))
+        };
+        found.0.sort_by_key(|program| place(program).unwrap_or(usize::MAX));
         found.0
     }
 }

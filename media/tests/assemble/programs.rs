@@ -68,6 +68,21 @@ fn of_several_programs_one_that_can_be_read_is_taken() {
 }
 
 #[test]
+fn television_is_taken_before_radio() {
+    let radio: &[(u8, u16)] = &[(0x0f, AUDIO_PID + 16)];
+    let mut mux = Mux::default();
+    mux.programs(&[radio, &[(0x1b, VIDEO_PID), (0x0f, AUDIO_PID)]]);
+    for n in 0..50 {
+        mux.pes(AUDIO_PID + 16, 900_000 + n * 3600, None, &[frame(900), frame(900)].concat());
+        mux.picture(900_000 + n * 3600, 0, n % 25 == 0, n as u32);
+        mux.frames(900_000 + n * 3600, 2 * n as u32, 2);
+    }
+    let batch = assemble(&[mux.segment()], Carry::default(), false).unwrap();
+    assert_eq!(batch.video().count(), 50);
+    assert_eq!(numbers(&all_audio(&batch))[0], Some(0));
+}
+
+#[test]
 fn a_pid_on_which_nothing_comes_hides_none_on_which_something_does() {
     let silent = AUDIO_PID + 16;
     let mut mux = Mux::default();

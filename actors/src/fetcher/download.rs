@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use overdub_media::hls::{ByteRange, Key, KeyMethod, Map, Segment};
+use overdub_media::sniff::{Container, sniff};
 use url::Url;
 
 use super::decrypt::{DecryptError, Decrypter, iv_of};
@@ -32,7 +33,7 @@ pub(super) enum DownloadError {
     StaleKey,
     #[error("init section: {0}")]
     Init(FetchError),
-    #[error("init section (EXT-X-MAP) is no MP4")]
+    #[error("init section (EXT-X-MAP) is neither MP4 nor MPEG-TS")]
     NoInit,
     #[error("segment is empty")]
     Empty,
@@ -215,19 +216,24 @@ impl Downloader {
         let mut body =
             http.get(&url, map.byte_range, Subject::Init, total).await.map_err(DownloadError::Init)?;
         let mut init = Bytes::from(body.whole().await.map_err(DownloadError::Init)?);
-        if let Some(key) = segment.key.as_deref().filter(|_| !is_mp4(&init)) {
+        if let Some(key) = segment.key.as_deref().filter(|_| !is_init(&init)) {
             // rfc8216bis 4.4.4.5: encrypted like the segments, and then the KEY must bear an IV.
             let iv = key.iv.unwrap_or_else(|| iv_of(segment.media_sequence));
             let mut decrypter = Decrypter::new(self.key(http, base, key, total).await?, iv);
             let first = decrypter.push(&init);
             init = [first, decrypter.finish()?].concat().into();
         }
-        if !is_mp4(&init) {
+        if !is_init(&init) {
             return Err(DownloadError::NoInit);
         }
         self.init = Some((url, map.byte_range, init.clone()));
         Ok(init)
     }
+}
+
+/// Whether these are boxes of an MP4, or the tables of a transport stream.
+fn is_init(init: &[u8]) -> bool {
+    is_mp4(init) || matches!(sniff(init), Container::MpegTs { .. })
 }
 
 /// Refuses what is plainly no segment; anything beyond is the demuxer's to judge.

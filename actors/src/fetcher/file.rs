@@ -30,6 +30,8 @@ pub(super) struct SegmentFile {
     bytes: u64,
     /// Bytes of the init section.
     init_bytes: u64,
+    /// Whether that is MP4; it may be the tables of a transport stream (rfc8216bis 3.1.1).
+    init_is_mp4: bool,
     /// First bytes behind the init section, to see what it is.
     head: Vec<u8>,
     /// Whether there is, or will be by a write under way, a temporary file to remove.
@@ -51,6 +53,7 @@ impl SegmentFile {
             gathered_bytes: 0,
             bytes: 0,
             init_bytes: 0,
+            init_is_mp4: false,
             head: Vec::new(),
             temporary_exists: false,
             abandoned: Arc::new(AtomicBool::new(false)),
@@ -59,7 +62,7 @@ impl SegmentFile {
 
     /// Where it will lie, by what it is.
     pub(super) fn path(&self) -> PathBuf {
-        let ending = if self.init_bytes > 0 || is_mp4(&self.head) { "m4s" } else { "ts" };
+        let ending = if self.init_is_mp4 || is_mp4(&self.head) { "m4s" } else { "ts" };
         let mut path = self.stem.clone().into_os_string();
         path.push(".");
         path.push(ending);
@@ -78,6 +81,7 @@ impl SegmentFile {
 
     /// Begins with an init section.
     pub(super) fn begin_with(&mut self, init: Bytes) {
+        self.init_is_mp4 = is_mp4(&init);
         self.init_bytes += init.len() as u64;
         self.bytes += init.len() as u64;
         self.gathered_bytes += init.len();

@@ -53,6 +53,20 @@ async fn fmp4_segments_are_stored_behind_their_init_section_which_is_fetched_onc
 }
 
 #[actix::test]
+async fn tables_of_a_transport_stream_may_be_the_init_section() {
+    let server = Server::start().await;
+    serve_segments(&server, "a", 0..1);
+    let tables = [vec![0x47; 188], vec![0x47; 188]].concat();
+    server.answer("/tables.ts", [Answer::Ok(tables.clone())]);
+    let text = ended(playlist("a", 0..1)).replace("#EXTINF", "#EXT-X-MAP:URI=\"tables.ts\"\n#EXTINF");
+    server.text("/live.m3u8", &text);
+    let mut run = Run::of(config(&server.url("/live.m3u8")));
+    let stored = run.stored().await;
+    assert_eq!(stored.path, run.folder().join("segment-0.ts"));
+    assert_eq!(std::fs::read(&stored.path).expect("the file"), [tables, packets(0)].concat());
+}
+
+#[actix::test]
 async fn an_init_section_of_the_same_name_is_fetched_anew_behind_a_discontinuity() {
     let server = Server::start().await;
     let other = [INIT, b"\0\0\0\x08free"].concat();
@@ -88,7 +102,7 @@ async fn an_init_section_that_is_none_or_too_large_loses_its_segments_by_name() 
     server.answer("/page", [Answer::Ok(b"<!doctype html>".to_vec())]);
     server.answer("/large", [Answer::Endless]);
     for (map, reason) in [
-        ("page", "init section (EXT-X-MAP) is no MP4"),
+        ("page", "init section (EXT-X-MAP) is neither MP4 nor MPEG-TS"),
         ("large", "init section: init section is larger than 10000 bytes"),
         ("none", "init section: source answered 404 Not Found"),
     ] {

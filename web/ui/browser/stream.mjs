@@ -137,7 +137,9 @@ async function saysThatItsSocketIsCut(page, base) {
   await page.exposeFunction("letIn", () => {
     refused = false;
   });
-  await page.evaluate(() => document.addEventListener("click", () => window.letIn(), { capture: true, once: true }));
+  await page.evaluate(() =>
+    document.addEventListener("click", () => window.letIn(), { capture: true, once: true }),
+  );
   await page.getByRole("button", { name: "Try now" }).click();
   await page.locator("html:not([data-stale])").waitFor();
   await page.locator(".log-line", { hasText: "changed on request" }).waitFor();

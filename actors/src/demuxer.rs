@@ -42,6 +42,8 @@ pub struct DiscardOpen;
 #[derive(Debug)]
 pub struct Demuxer {
     files: StreamFiles,
+    /// Language of the audio asked for.
+    language: Option<String>,
     reporter: Reporter,
     /// What is demuxed of a batch that is not complete.
     open: Option<Attempt>,
@@ -50,15 +52,16 @@ pub struct Demuxer {
 }
 
 impl Demuxer {
-    /// A demuxer of the stream whose files these are.
+    /// A demuxer of the stream whose files these are; of several audio tracks in a segment it takes one of `language`.
     #[must_use]
-    pub fn new(files: StreamFiles, reporter: Reporter) -> Self {
-        Self { files, reporter, open: None, ahead: true }
+    pub fn new(files: StreamFiles, language: Option<String>, reporter: Reporter) -> Self {
+        Self { files, language, reporter, open: None, ahead: true }
     }
 
     fn demux(&mut self, command: DemuxBatch, ctx: &mut Context<Self>) {
         let (files, open, batch) = (self.files.clone(), self.open.take(), command.batch);
-        let work = crate::pool::run(move || job::demux(&files, &command, open));
+        let language = self.language.clone();
+        let work = crate::pool::run(move || job::demux(&files, &command, language.as_deref(), open));
         ctx.wait(work.into_actor(self).map(move |outcome, this, _| {
             let event = match outcome {
                 Ok(Ok(demuxed)) => {
@@ -86,7 +89,8 @@ impl Demuxer {
     /// What cannot be demuxed ahead is told of when the batch is complete, and all of it demuxed then.
     fn demux_ahead(&mut self, command: DemuxBatch, ctx: &mut Context<Self>) {
         let (files, open, batch) = (self.files.clone(), self.open.take(), command.batch);
-        let work = crate::pool::run(move || job::demux_ahead(&files, &command, open));
+        let language = self.language.clone();
+        let work = crate::pool::run(move || job::demux_ahead(&files, &command, language.as_deref(), open));
         ctx.wait(work.into_actor(self).map(move |outcome, this, _| {
             let problem = match outcome {
                 Ok(Ok(open)) => return this.open = Some(open),

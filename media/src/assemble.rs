@@ -198,6 +198,13 @@ impl Assembler {
         source.segment(input, number, hint, &mut self.counters)
     }
 
+    /// Takes the audio of this language (a BCP 47 tag) where a segment has several and says what they are.
+    pub fn prefer_language(&mut self, language: Option<&str>) {
+        for source in &mut self.sources {
+            source.prefer_language(language.map(str::to_owned));
+        }
+    }
+
     /// From now on segments of audio alone may overlap the batch: one that goes beyond its end is pushed in the next
     /// batch as well. Each batch takes its own part.
     pub fn expect_overlaps(&mut self) {

@@ -11,6 +11,7 @@
 //! | [`audio`] | frames of codecs that must be transcoded |
 //! | [`foreign`] | audio for a transcoder, and its output's place |
 //! | [`id3`] | tags in packed audio and timed metadata |
+//! | [`language`] | languages of audio |
 //! | [`sniff`] | which container bytes are |
 //! | [`assemble`] | a batch's segments to samples on the output timeline |
 //! | [`mp4`] | fragmented MP4 out; fragmented and progressive MP4 in |
@@ -31,6 +32,7 @@ pub mod h264;
 pub mod h265;
 pub mod hls;
 pub mod id3;
+pub mod language;
 pub mod mp4;
 pub mod nal;
 pub mod rtmp;

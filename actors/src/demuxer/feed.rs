@@ -64,6 +64,7 @@ impl Feed {
     pub(super) fn open(
         stream: &str,
         segments: &[StoredSegment],
+        language: Option<&str>,
         sound: Sound,
         assembler: &mut Assembler,
     ) -> Result<Self, DemuxError> {
@@ -92,6 +93,7 @@ impl Feed {
                 // this one.
                 let carry = if apart { ForeignCarry::default() } else { assembler.foreign_carry() };
                 let mut reader = ForeignReader::new(carry);
+                reader.prefer_language(language.map(str::to_owned));
                 if apart {
                     reader.fall_in_with(assembler.audio_end_90k());
                 }

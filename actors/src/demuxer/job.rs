@@ -51,6 +51,7 @@ impl DemuxError {
 pub(super) fn demux(
     files: &StreamFiles,
     command: &DemuxBatch,
+    language: Option<&str>,
     open: Option<Attempt>,
 ) -> Result<Demuxed, DemuxError> {
     let begun = open.filter(|open| open.leads_to(command));
@@ -59,7 +60,7 @@ pub(super) fn demux(
     }
     let (mut sound, mut first_error) = (Sound::Copied, None);
     loop {
-        let attempt = Attempt::begin(files, command, sound);
+        let attempt = Attempt::begin(files, command, language, sound);
         let error = match attempt.and_then(|attempt| attempt.complete(files, command)) {
             Ok(demuxed) => return Ok(demuxed),
             Err(error) => error,
@@ -75,11 +76,12 @@ pub(super) fn demux(
 pub(super) fn demux_ahead(
     files: &StreamFiles,
     command: &DemuxBatch,
+    language: Option<&str>,
     open: Option<Attempt>,
 ) -> Result<Attempt, DemuxError> {
     let mut attempt = match open {
         Some(open) if open.leads_to(command) => open,
-        _ => Attempt::begin(files, command, Sound::Copied)?,
+        _ => Attempt::begin(files, command, language, Sound::Copied)?,
     };
     attempt.push(&command.segments)?;
     Ok(attempt)
@@ -99,7 +101,12 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    fn begin(files: &StreamFiles, command: &DemuxBatch, sound: Sound) -> Result<Self, DemuxError> {
+    fn begin(
+        files: &StreamFiles,
+        command: &DemuxBatch,
+        language: Option<&str>,
+        sound: Sound,
+    ) -> Result<Self, DemuxError> {
         let carry: Carry = match &command.carry {
             Some(text) => serde_json::from_str(text).map_err(DemuxError::Carry)?,
             None => Carry::default(),
@@ -109,12 +116,13 @@ impl Attempt {
         std::fs::create_dir_all(&folder).map_err(file_error(&folder))?;
         let gap_90k = if first_batch { 0 } else { micros_to_ticks(command.gap_us) };
         let mut assembler = Assembler::after_gap(carry, command.discontinuity && !first_batch, gap_90k);
+        assembler.prefer_language(language);
         Ok(Self {
             batch: command.batch,
             discontinuity: command.discontinuity,
             gap_us: command.gap_us,
             carry: command.carry.clone(),
-            feed: Feed::open(files.stream(), &command.segments, sound, &mut assembler)?,
+            feed: Feed::open(files.stream(), &command.segments, language, sound, &mut assembler)?,
             assembler,
             video: VideoFile::new(folder.join("video.fmp4")),
             audio: AudioFile::new(folder.join("audio.fmp4")),

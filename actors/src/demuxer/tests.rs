@@ -36,7 +36,7 @@ fn outcome(
     command: &DemuxBatch,
     open: Option<Attempt>,
 ) -> (Vec<Vec<u8>>, String, Option<String>) {
-    let demuxed = demux(files, command, open);
+    let demuxed = demux(files, command, None, open);
     let folder = files.batch(command.batch);
     let read = |name: &str| std::fs::read(folder.join(name)).unwrap_or_default();
     let written = ["video.fmp4", "audio.fmp4"].map(read).into();
@@ -74,7 +74,7 @@ fn compare(paths: &[PathBuf]) -> usize {
         for count in 1..segments.len() {
             let so_far =
                 DemuxBatch { complete: false, segments: segments[..count].to_vec(), ..command.clone() };
-            open = demux_ahead(&pieces, &so_far, open).ok();
+            open = demux_ahead(&pieces, &so_far, None, open).ok();
         }
         ahead += usize::from(open.is_some());
         let (expected, came) = (outcome(&whole, &command, None), outcome(&pieces, &command, open));
@@ -112,13 +112,16 @@ fn what_is_demuxed_already_is_not_read_again() {
     let command =
         DemuxBatch { batch: 0, complete: true, segments, discontinuity: false, gap_us: 0, carry: None };
     let so_far = DemuxBatch { complete: false, segments: command.segments[..2].to_vec(), ..command.clone() };
-    let open = demux_ahead(&files, &so_far, None).unwrap();
+    let open = demux_ahead(&files, &so_far, None, None).unwrap();
     std::fs::remove_file(first).unwrap();
-    let demuxed = demux(&files, &command, Some(open)).unwrap();
+    let demuxed = demux(&files, &command, None, Some(open)).unwrap();
     assert_eq!(demuxed.media.video.unwrap().cuts.iter().map(|cut| cut.samples).sum::<u32>(), 150);
     // Another order is another batch: what was demuxed for this one is of no use to it.
-    let open = demux_ahead(&files, &DemuxBatch { segments: command.segments[1..].to_vec(), ..so_far }, None);
-    assert!(demux(&files, &command, open.ok()).is_err_and(|error| error.to_string().contains("first.ts")));
+    let open =
+        demux_ahead(&files, &DemuxBatch { segments: command.segments[1..].to_vec(), ..so_far }, None, None);
+    assert!(
+        demux(&files, &command, None, open.ok()).is_err_and(|error| error.to_string().contains("first.ts"))
+    );
 }
 
 #[tokio::test]
@@ -162,7 +165,7 @@ fn demuxed(sound: &[&str]) -> Option<Counts> {
     let segments = segments(&[file]);
     let (batch, complete, discontinuity, gap_us, carry) = (0, true, false, 0, None);
     let command = DemuxBatch { batch, complete, segments, discontinuity, gap_us, carry };
-    let demuxed = demux(&files, &command, None).unwrap_or_else(|error| panic!("{sound:?}: {error}"));
+    let demuxed = demux(&files, &command, None, None).unwrap_or_else(|error| panic!("{sound:?}: {error}"));
     let pictures = demuxed.media.video.map_or(0, |video| video.cuts.iter().map(|cut| cut.samples).sum());
     let audio = demuxed.media.audio.unwrap_or_else(|| panic!("{sound:?}: {:?}", demuxed.leniencies));
     Some((demuxed.leniencies, audio.config.channels, pictures))

@@ -174,7 +174,8 @@ impl StreamSupervisor {
                 Err(error) => self.complain(child, error),
             },
             ChildId::Demuxer => {
-                let demuxer = Demuxer::new(self.files.clone(), reporter);
+                let language = self.settings().source.audio_language.clone();
+                let demuxer = Demuxer::new(self.files.clone(), language, reporter);
                 self.children.demuxer = Some(self.run(child, demuxer, ctx));
             }
             ChildId::ProcessorLink(name) => {

@@ -23,6 +23,8 @@ pub struct Fmp4 {
     config: Option<VideoConfig>,
     /// Formats of the movie's audio tracks, by track id.
     formats: Vec<(u32, AudioFormat)>,
+    /// Language of the audio asked for.
+    pub language: Option<String>,
     /// Where tracks ended, by track id, for fragments that do not say when they are.
     pub ends: Vec<(u32, i64)>,
 }
@@ -94,7 +96,7 @@ impl Fmp4 {
     ) -> Result<[bool; 2], AssembleError> {
         let (segment, origin) = label;
         let movie = self.movie(data, init, segment)?;
-        let chosen = choose(&movie, take, segment)?;
+        let chosen = choose(&movie, take, self.language.as_deref(), segment)?;
         let read = mp4::read_segment(&movie, data);
         counters.add("mp4_samples_missing", read.missing);
         if let Some(cause) = read.error {
@@ -284,19 +286,26 @@ fn near_zero(time: i64) -> i64 {
 }
 
 /// The tracks to take.
-pub(super) fn choose(movie: &Movie, take: Take, segment: u32) -> Result<Chosen<'_>, AssembleError> {
-    let handled = |handler: &[u8; 4]| {
-        movie
-            .tracks
-            .iter()
-            .find(|track| &track.handler.0 == handler && !matches!(track.kind, TrackKind::Other { .. }))
+pub(super) fn choose<'a>(
+    movie: &'a Movie,
+    take: Take,
+    language: Option<&str>,
+    segment: u32,
+) -> Result<Chosen<'a>, AssembleError> {
+    let of_kind = |handler: &[u8; 4]| {
+        let sound = movie.sound(language);
+        let sound = sound.into_iter().filter(move |_| handler == b"soun");
+        let pictures =
+            movie.tracks.iter().filter(move |track| handler == b"vide" && &track.handler.0 == b"vide");
+        sound.chain(pictures).collect::<Vec<_>>()
     };
-    let refused = |handler: &[u8; 4]| movie.tracks.iter().find(|track| &track.handler.0 == handler);
     let pick = |handler: &[u8; 4], wanted: bool| {
         if !wanted {
             return Ok(None);
         }
-        match (handled(handler), refused(handler)) {
+        let tracks = of_kind(handler);
+        let handled = tracks.iter().find(|track| !matches!(track.kind, TrackKind::Other { .. }));
+        match (handled.copied(), tracks.first().copied()) {
             (Some(track), _) => Ok(Some(track)),
             (None, Some(track)) => Err(unsupported(track, segment)),
             (None, None) => Ok(None),

@@ -59,6 +59,12 @@ impl Source {
         }
     }
 
+    /// Takes the audio of this language where there is any.
+    pub fn prefer_language(&mut self, language: Option<String>) {
+        self.fmp4.language.clone_from(&language);
+        self.streams.language = language;
+    }
+
     /// Whether it has video and audio, as far as is known.
     #[must_use]
     pub fn has(&self) -> [bool; 2] {
@@ -159,8 +165,9 @@ impl Source {
             fragment_ends: self.fmp4.ends.clone(),
             ..SourceCarry::default()
         };
-        let audio = self.known_audio.clone();
+        let (audio, language) = (self.known_audio.clone(), self.streams.language.clone());
         let mut before = std::mem::replace(self, Self::new(take, carry, None, audio));
+        self.prefer_language(language);
         before.streams.finish();
         self.units = before.take_all();
         self.events = before.events;

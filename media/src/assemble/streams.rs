@@ -12,6 +12,7 @@ use crate::counters::Counters;
 use crate::h264::H264;
 use crate::h265::H265;
 use crate::id3;
+use crate::language;
 use crate::nal::{AccessUnit, AccessUnits};
 use crate::sample::{AudioConfig, VideoCodec, VideoConfig};
 use crate::ts::{Codec, ElementaryStream, PesHeader, Program, Sink, Timestamps};
@@ -40,6 +41,8 @@ pub struct Streams {
     pub origin: u32,
     /// The stream for which the program is refused, if no other program fits.
     pub refused: Option<ElementaryStream>,
+    /// Language of the audio asked for.
+    pub language: Option<String>,
     /// Frames of audio so far.
     frames_given: u64,
     /// Why the audio cannot be used.
@@ -243,6 +246,19 @@ pub fn fits(program: &Program, take: Take) -> bool {
     choose_both(program, take).is_ok_and(|streams| streams != [None, None])
 }
 
+/// Leaves the audio of other languages out where there is some of the one asked for.
+pub fn keep_language(program: &mut Program, wanted: Option<&str>) {
+    let speaks = |stream: &ElementaryStream| {
+        stream.language.as_deref().zip(wanted).is_some_and(|(told, wanted)| language::speaks(told, wanted))
+    };
+    let audio = |stream: &ElementaryStream| stream.codec.is_audio();
+    if program.streams.iter().any(|stream| audio(stream) && speaks(stream)) {
+        for stream in program.streams.iter_mut().filter(|stream| audio(stream) && !speaks(stream)) {
+            stream.codec = Codec::Data;
+        }
+    }
+}
+
 /// The program with what its streams really carry.
 #[must_use]
 pub fn corrected(program: &Program, overrides: &[Override]) -> Program {
@@ -258,7 +274,8 @@ pub fn corrected(program: &Program, overrides: &[Override]) -> Program {
 
 impl Sink for Streams {
     fn program(&mut self, program: &Program) -> Vec<u16> {
-        let program = corrected(program, &self.overrides);
+        let mut program = corrected(program, &self.overrides);
+        keep_language(&mut program, self.language.as_deref());
         let [video, audio] = match choose_both(&program, self.take) {
             Ok(streams) => streams,
             Err(refused) => {

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use super::plan::{Place, TimedFrame, plan};
 use super::{ForeignCarry, Transcode};
 use crate::aac::adts;
-use crate::assemble::content;
 use crate::assemble::packed::split_tags;
 use crate::assemble::{AssembleError, Input};
+use crate::assemble::{content, streams};
 use crate::audio::frames::Family;
 use crate::audio::{ForeignCodec, Frame, Frames, ac3, mpeg, opus};
 use crate::counters::Counters;
@@ -37,6 +37,8 @@ struct Stream {
     pid: Option<u16>,
     overrides: Vec<content::Override>,
     frames: Option<Frames>,
+    /// Language of the audio asked for.
+    language: Option<String>,
     /// Channels of Opus.
     opus: Option<opus::Layout>,
     out: Vec<Frame>,
@@ -56,7 +58,8 @@ fn family(codec: Codec) -> Option<Family> {
 
 impl Sink for Stream {
     fn program(&mut self, program: &Program) -> Vec<u16> {
-        let program = crate::assemble::streams::corrected(program, &self.overrides);
+        let mut program = streams::corrected(program, &self.overrides);
+        streams::keep_language(&mut program, self.language.as_deref());
         let found = program.streams.iter().find_map(|stream| Some((stream, family(stream.codec)?)));
         let Some((stream, family)) = found else { return Vec::new() };
         let pid = stream.pid;
@@ -96,6 +99,11 @@ impl ForeignReader {
             samples: Vec::new(),
             place: Place::default(),
         }
+    }
+
+    /// Takes the audio of this language where there is any.
+    pub fn prefer_language(&mut self, language: Option<String>) {
+        self.stream.language = language;
     }
 
     /// No batch comes after this one: nothing of it is left for later.
@@ -185,7 +193,8 @@ impl ForeignReader {
                 movie
             }
         };
-        let Some((track, codec)) = movie.tracks.iter().find_map(|track| Some((track, track.foreign?))) else {
+        let sound = movie.sound(self.stream.language.as_deref());
+        let Some((track, codec)) = sound.into_iter().find_map(|track| Some((track, track.foreign?))) else {
             return Err(AssembleError::NoTrack { segment: 0, wanted: "transcodable audio" });
         };
         self.stream.opus = track.opus;

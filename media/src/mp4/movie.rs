@@ -7,8 +7,12 @@ use super::entry::{Description, read_stsd};
 use super::error::{FourCc, Mp4Error};
 use super::gapless;
 use crate::audio::{ForeignCodec, opus};
+use crate::language;
 use crate::sample::{AudioConfig, VideoConfig};
 use crate::time::rescale;
+
+/// Longest language tag kept (RFC 5646 4.4.1 asks for 35 at least).
+const MAX_LANGUAGE: usize = 64;
 
 /// Tracks are looked up one by one; no sound file has more.
 const MAX_TRACKS: usize = 64;
@@ -31,6 +35,8 @@ pub struct Track {
     pub kind: TrackKind,
     /// What it is for: `vide`, `soun`, `text`, ... (ISO/IEC 14496-12 8.4.3).
     pub handler: FourCc,
+    /// Its language (8.4.6 `elng`, else `mdhd`'s), where it says one.
+    pub language: Option<String>,
     /// Codec of audio that is not AAC but can become it.
     pub foreign: Option<ForeignCodec>,
     /// Channels of Opus.
@@ -86,6 +92,24 @@ impl Movie {
             TrackKind::Video(config) => Some((track, config)),
             _ => None,
         })
+    }
+
+    /// The tracks of sound, whatever their codec; only those of `language` where there are any.
+    #[must_use]
+    pub fn sound(&self, language: Option<&str>) -> Vec<&Track> {
+        let speaks = |track: &&Track| {
+            track
+                .language
+                .as_deref()
+                .zip(language)
+                .is_some_and(|(told, wanted)| language::speaks(told, wanted))
+        };
+        let mut tracks: Vec<&Track> =
+            self.tracks.iter().filter(|track| &track.handler.0 == b"soun").collect();
+        if tracks.iter().any(speaks) {
+            tracks.retain(speaks);
+        }
+        tracks
     }
 
     /// The first AAC track.
@@ -187,6 +211,8 @@ fn read_trak(trak: BoxBody<'_>, movie_timescale: u32) -> Result<(Track, BoxBody<
         timescale,
         kind: description.kind,
         handler,
+        // A damaged one is none.
+        language: read_language(mdia, mdhd).ok().flatten(),
         foreign: description.foreign,
         opus: description.opus,
         edit_media_time: edit.media_time,
@@ -197,6 +223,24 @@ fn read_trak(trak: BoxBody<'_>, movie_timescale: u32) -> Result<(Track, BoxBody<
         descriptions: description.entries,
     };
     Ok((track, stbl))
+}
+
+/// ISO/IEC 14496-12 8.4.6, 8.4.2.
+fn read_language(mdia: BoxBody<'_>, mut mdhd: BoxBody<'_>) -> Result<Option<String>, Mp4Error> {
+    if let Some(mut elng) = mdia.find(b"elng")? {
+        elng.full_header()?;
+        let len = elng.left() as u64;
+        let tag = elng.take(len)?.split(|byte| *byte == 0).next().unwrap_or_default();
+        let usable = !tag.is_empty() && tag.len() <= MAX_LANGUAGE && tag.is_ascii();
+        return Ok(usable.then(|| String::from_utf8_lossy(tag).into_owned()));
+    }
+    let (version, _) = mdhd.full_header()?;
+    mdhd.skip(if version == 1 { 28 } else { 16 })?;
+    let packed = mdhd.u16()?;
+    // Three letters of five bits, each less 0x60.
+    let letters = [packed >> 10, packed >> 5, packed].map(|letter| 0x60 + (letter & 0x1f) as u8);
+    let usable = letters.iter().all(u8::is_ascii_lowercase) && letters != *b"und";
+    Ok(usable.then(|| String::from_utf8_lossy(&letters).into_owned()))
 }
 
 /// ISO/IEC 14496-12 8.2.2 and 8.4.2: `mvhd` and `mdhd` have the timescale at the same place.

@@ -102,6 +102,9 @@ pub struct ElementaryStream {
     pub stream_type: u8,
     /// What it carries.
     pub codec: Codec,
+    /// ISO_639_language_code of its first language (2.6.18).
+    #[serde(default)]
+    pub language: Option<String>,
     /// channel_config_code of Opus.
     #[serde(default)]
     pub opus_channels: Option<u8>,
@@ -231,7 +234,8 @@ pub fn parse_pmt(section: &[u8], pmt_pid: u16) -> Option<Program> {
             codec => (codec, None),
         };
         let pid = u16::from_be_bytes([head[1] & 0x1f, head[2]]);
-        streams.push(ElementaryStream { pid, stream_type: head[0], codec, opus_channels });
+        let language = language(info);
+        streams.push(ElementaryStream { pid, stream_type: head[0], codec, language, opus_channels });
     }
     Some(Program { number: id_extension, pmt_pid, streams })
 }
@@ -301,6 +305,12 @@ fn private_codec(info: &[u8]) -> Codec {
     Codec::Data
 }
 
+/// ISO_639_language_descriptor (2.6.18).
+fn language(info: &[u8]) -> Option<String> {
+    let code = descriptors(info).find(|(tag, _)| *tag == 0x0a)?.1.first_chunk::<3>()?;
+    code.is_ascii().then(|| String::from_utf8_lossy(code).into_owned())
+}
+
 /// The channel_config_code of Opus: in an extension descriptor with extension tag 0x80 (the Opus in MPEG-TS draft, 4.2).
 fn opus(info: &[u8]) -> (Codec, Option<u8>) {
     let found = descriptors(info).find_map(|(tag, content)| match (tag, content) {
@@ -365,7 +375,7 @@ mod tests {
     fn a_pmt_names_codecs_by_type_and_descriptor() {
         let section = pmt(&[
             &[0x1b, 0xe1, 0x00, 0xf0, 0],
-            &[0x0f, 0xe1, 0x01, 0xf0, 0],
+            &[0x0f, 0xe1, 0x01, 0xf0, 6, 0x0a, 4, b'd', b'e', b'u', 0],
             &[0x06, 0xe1, 0x02, 0xf0, 8, 0x0a, 1, 0, 0x6a, 3, 0, 0, 0],
             &[0x06, 0xe1, 0x03, 0xf0, 10, 5, 4, b'O', b'p', b'u', b's', 0x7f, 2, 0x80, 6],
             &[0x86, 0xe1, 0x04, 0xf0, 0],
@@ -385,6 +395,7 @@ mod tests {
         ];
         assert_eq!(found, (0x100..).zip(expected).collect::<Vec<_>>());
         assert_eq!(program.streams[3].opus_channels, Some(6));
+        assert_eq!(program.streams[1].language.as_deref(), Some("deu"));
     }
 
     #[test]

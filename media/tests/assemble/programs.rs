@@ -1,12 +1,15 @@
 //! Which of several programs is taken, and programs that are scrambled.
 
 use bytes::Bytes;
-use overdub_media::assemble::{AssembleError, Carry};
+use overdub_media::assemble::{AssembleError, Assembler, Carry, Input};
+use overdub_media::audio::ForeignCodec;
+use overdub_media::foreign::ForeignReader;
 
 use crate::containers::{all_audio, numbers, one};
+use crate::ffmpeg;
 use crate::mux::{AUDIO_PID, Mux, VIDEO_PID, frame, picture_nals};
 use crate::sources::{piece, run};
-use crate::support::assemble;
+use crate::support::{assemble, read};
 
 /// The segment with these PIDs' packets scrambled.
 fn scrambled(segment: &Bytes, pids: &[u16]) -> Bytes {
@@ -65,6 +68,44 @@ fn of_several_programs_one_that_can_be_read_is_taken() {
     let first = |segment: Bytes| numbers(&all_audio(&one(segment)))[0];
     assert_eq!(first(segment.clone()), Some(0));
     assert_eq!(first(scrambled(&segment, &[VIDEO_PID, AUDIO_PID])), Some(1000));
+}
+
+#[test]
+fn audio_is_taken_by_its_language() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, container) in [
+        ("all.ts", &["-f", "mpegts"][..]),
+        ("all.mp4", &["-f", "mp4", "-movflags", "+frag_keyframe+delay_moov"]),
+    ] {
+        let path = folder.path().join(name);
+        let sources = ["-v", "error", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=2"];
+        let tracks =
+            ["-map", "0:a", "-map", "0:a", "-map", "0:a", "-c:a", "aac", "-ac:a:0", "2", "-ac:a:1", "1"];
+        let third = ["-c:a:2", "ac3", "-ac:a:2", "2"];
+        let languages = [(0, "eng"), (1, "deu"), (2, "fra")]
+            .map(|(track, code)| [format!("-metadata:s:a:{track}"), format!("language={code}")]);
+        let languages: Vec<&str> = languages.iter().flatten().map(String::as_str).collect();
+        let args = [&sources[..], &tracks, &third, &languages, container, &[path.to_str().unwrap()]].concat();
+        if ffmpeg::run("ffmpeg", &args).is_none() {
+            return;
+        }
+        let segment = read(&path);
+        let taken = |language: Option<&str>| {
+            let mut assembler = Assembler::new(Carry::default(), false);
+            assembler.prefer_language(language);
+            assembler.push(&Input::whole(&segment))?;
+            Ok::<_, AssembleError>(assembler.finish()?.audio.unwrap().channels)
+        };
+        assert_eq!((taken(None).unwrap(), taken(Some("en")).unwrap()), (2, 2), "{name}");
+        assert_eq!((taken(Some("de-AT")).unwrap(), taken(Some("sv")).unwrap()), (1, 2), "{name}");
+        // What is asked for has to be transcoded, and is.
+        let refused = taken(Some("fr")).unwrap_err();
+        assert!(matches!(refused, AssembleError::UnsupportedCodec { transcodable: true, .. }), "{refused}");
+        let mut reader = ForeignReader::new(Default::default());
+        reader.prefer_language(Some("fr".to_owned()));
+        reader.push(&Input::whole(&segment)).unwrap();
+        assert_eq!(reader.finish().unwrap().codec, ForeignCodec::Ac3);
+    }
 }
 
 #[test]

@@ -46,6 +46,31 @@ const scrollThrough = (page, box, row) =>
     [box, row],
   );
 
+/** Scrolls up at the moment a line has come, `rounds` times: how often the viewer was left there. */
+const scrollAsLinesCome = (page, rounds) =>
+  page.evaluate(async (rounds) => {
+    const frame = () => new Promise(requestAnimationFrame);
+    const follow = [...document.querySelectorAll("button")].find(({ innerText }) => /Follow/.test(innerText));
+    const box = document.querySelector(".log-rows");
+    let left = 0;
+    for (let round = 0; round < rounds; round += 1) {
+      if (follow.getAttribute("aria-pressed") !== "true") follow.click();
+      for (let frames = 0; frames < 10; frames += 1) await frame();
+      const end = box.scrollTop;
+      await new Promise((resolve) => {
+        const observer = new MutationObserver(() => {
+          observer.disconnect();
+          box.scrollTop = end - 2000;
+          resolve();
+        });
+        observer.observe(box, { subtree: true, childList: true, attributes: true });
+      });
+      for (let frames = 0; frames < 10; frames += 1) await frame();
+      if (box.scrollTop === end - 2000) left += 1;
+    }
+    return left;
+  }, rounds);
+
 let service = await serve(SETTINGS);
 const { base } = service;
 try {
@@ -125,6 +150,7 @@ try {
       (least) => Number(/([\d,]+) lines/.exec(document.body.innerText)?.[1].replace(",", "")) >= least,
       LINES,
     );
+    assert.equal(await scrollAsLinesCome(page, 3), 3, "a new line does not take the viewer away");
     const lines = await scroll(page, ".log-rows", ".log-line");
     assert.ok(lines.most < 100 && lines.seen > 40, JSON.stringify(lines));
     await page.getByLabel("Search the log").fill("deadline");

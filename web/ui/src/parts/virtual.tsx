@@ -1,7 +1,7 @@
 // Only the rows that are seen are in the document: thousands of rows scroll like a few.
 
 import type { ComponentChildren, RefObject } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 /** Rows beyond the visible ones on either side, so that scrolling shows no gap. */
 const SPARE_ROWS = 6;
@@ -40,6 +40,7 @@ export function Virtual(props: VirtualProps) {
   const own = useRef<HTMLDivElement>(null);
   const box = props.box ?? own;
   const [view, setView] = useState({ top: 0, height: 600 });
+  const lastTop = useRef(0);
 
   useLayoutEffect(() => {
     const element = box.current;
@@ -51,13 +52,20 @@ export function Virtual(props: VirtualProps) {
     return () => observer.disconnect();
   }, [box]);
 
-  useEffect(() => {
+  // At once, not after painting: until then the viewer could scroll away and be taken back.
+  useLayoutEffect(() => {
     const element = box.current;
-    if (props.follow && element) element.scrollTop = element.scrollHeight;
+    if (!props.follow || !element) return;
+    const end = element.scrollHeight - element.clientHeight;
+    // The viewer has just scrolled up, and the event that says so is still to come.
+    if (element.scrollTop < lastTop.current && lastTop.current <= end) return;
+    element.scrollTop = end;
+    lastTop.current = element.scrollTop;
   }, [props.follow, props.count, props.shift]);
 
   const scrolled = (event: Event) => {
     const element = event.currentTarget as HTMLDivElement;
+    lastTop.current = element.scrollTop;
     setView({ top: element.scrollTop, height: element.clientHeight });
     const atEnd = element.scrollTop + element.clientHeight >= element.scrollHeight - props.rowHeight;
     if (atEnd !== props.follow) props.onFollow?.(atEnd);

@@ -162,6 +162,7 @@ try {
 
     // The connection breaks: it says so, and heals with what is true then.
     await page.goto(`${base}/#/`);
+    const known = errors.length;
     await service.stop();
     await page.getByText("Connection lost.").waitFor();
     await page.getByText("What is shown may be old").waitFor();
@@ -173,7 +174,6 @@ try {
       .getByText(/Next try in|Trying/)
       .waitFor();
     await picture(page, "lost", ["phone", "desktop"]);
-    errors.splice(0, errors.length, ...errors.filter((error) => !/ERR_CONNECTION|WebSocket/.test(error)));
     service = await serve(SETTINGS, Number(new URL(base).port));
     await page.getByText("Connection lost.").waitFor({ state: "detached" });
     await page.getByRole("heading", { name: /streams need attention/ }).waitFor();
@@ -186,8 +186,9 @@ try {
     await page.keyboard.press("Enter");
     await page.getByRole("dialog").waitFor({ state: "detached" });
     await page.locator("html:not([data-stale])").waitFor();
-    const expected = /ERR_CONNECTION|WebSocket|401/;
-    errors.splice(0, errors.length, ...errors.filter((error) => !expected.test(error)));
+    // The browser says of each request that it was cut off, refused or answered nothing.
+    const expected = /net::ERR_|WebSocket|401/;
+    errors.push(...errors.splice(known).filter((error) => !expected.test(error)));
   });
 } finally {
   await service.stop();

@@ -6,14 +6,14 @@ SHELL := /bin/bash
 CARGO ?= cargo
 DENY_VERSION := 0.20.2
 PEERS := tests/support/socketio
-SCHEMATHESIS := target/schemathesis
+PYPI := target/pypi
 UI := web/ui
 UI_SOURCES := $(shell find $(UI)/src $(UI)/build -type f) $(addprefix $(UI)/,index.html package.json tsconfig.json vite.config.ts)
 NPM := $(shell command -v npm)
 # Dependencies are those of the committed Cargo.lock.
 LOCKED := --locked
 
-.PHONY: help build demo page lint fmt clippy deny page-lint test page-test chaos fuzz bench soak check fixtures setup-media setup-peers setup-schemathesis setup-deny
+.PHONY: help build demo page lint fmt clippy deny page-lint test page-test chaos fuzz bench soak check fixtures setup-media setup-peers setup-pypi setup-deny
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -69,7 +69,7 @@ page-test: page setup-peers
 	npm run --prefix $(UI) --silent test
 	npm run --prefix $(UI) --silent browser
 
-test: setup-media setup-peers setup-schemathesis page page-test ## all tests, end-to-end ones against real peers too
+test: setup-media setup-peers setup-pypi page page-test ## all tests, end-to-end ones against real peers too
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    set -x; $(CARGO) nextest run $(LOCKED) --workspace; \
 	else \
@@ -115,13 +115,15 @@ setup-peers: setup-media ## what the end-to-end tests talk to: nginx with RTMP, 
 	    touch $(PEERS)/node_modules/.package-lock.json; \
 	fi
 
-setup-schemathesis: ## what makes requests from the API's description
-	@if ! cmp -s tests/support/schemathesis.txt $(SCHEMATHESIS)/installed.txt; then \
+setup-pypi: ## schemathesis, which makes requests from the API's description; an FFmpeg that takes H.265 by RTMP
+	@if ! cmp -s tests/support/pypi.txt $(PYPI)/installed.txt; then \
 	    command -v python3 >/dev/null || { echo "python3 is missing: install Python 3.10 or later" >&2; exit 1; }; \
-	    echo "installing schemathesis"; \
-	    python3 -m venv $(SCHEMATHESIS); \
-	    $(SCHEMATHESIS)/bin/pip install --quiet --disable-pip-version-check -r tests/support/schemathesis.txt; \
-	    cp tests/support/schemathesis.txt $(SCHEMATHESIS)/installed.txt; \
+	    echo "installing schemathesis and FFmpeg from PyPI"; \
+	    python3 -m venv $(PYPI); \
+	    $(PYPI)/bin/pip install --quiet --disable-pip-version-check -r tests/support/pypi.txt; \
+	    ffmpeg=$$($(PYPI)/bin/python -c 'import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())'); \
+	    ln -sf "$$ffmpeg" $(PYPI)/bin/ffmpeg; \
+	    cp tests/support/pypi.txt $(PYPI)/installed.txt; \
 	fi
 
 setup-deny:

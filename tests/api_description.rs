@@ -23,8 +23,8 @@ const CHECKS: &str =
 
 /// Runs schemathesis against the program with further arguments; it must find nothing.
 async fn finds_nothing(overdub: &Overdub, folder: &Path, arguments: &[&str]) {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/schemathesis/bin/schemathesis");
-    assert!(program.exists(), "{} is missing: run `make setup-schemathesis`", program.display());
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pypi/bin/schemathesis");
+    assert!(program.exists(), "{} is missing: run `make setup-pypi`", program.display());
     let mut command = Command::new(program);
     command
         .args(["run", &format!("{}/api/openapi.json", overdub.base), "--checks", CHECKS])

@@ -106,13 +106,41 @@ pub enum OutputSettings {
     Rtmp {
         /// `rtmp://` or `rtmps://` URL: host, application and stream key.
         url: String,
+        /// Whether H.265 is sent, as Enhanced RTMP, to a server that does not say that it takes it.
+        #[serde(rename = "takesH265", default, skip_serializing_if = "std::ops::Not::not")]
+        takes_h265: bool,
     },
+}
+
+impl OutputSettings {
+    /// RTMP push to `url`; the server says itself whether it takes H.265.
+    #[must_use]
+    pub fn rtmp(url: String) -> Self {
+        Self::Rtmp { url, takes_h265: false }
+    }
+
+    /// Where it goes; holds a secret.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        match self {
+            Self::Rtmp { url, .. } => url,
+        }
+    }
+
+    /// The same with the stream key hidden.
+    #[must_use]
+    pub fn redacted(&self) -> Self {
+        match self {
+            Self::Rtmp { url, takes_h265 } => Self::Rtmp { url: redact_url(url), takes_h265: *takes_h265 },
+        }
+    }
 }
 
 impl fmt::Debug for OutputSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rtmp { url } => write!(f, "Rtmp({})", redact_url(url)),
+            Self::Rtmp { url, takes_h265: false } => write!(f, "Rtmp({})", redact_url(url)),
+            Self::Rtmp { url, takes_h265: true } => write!(f, "Rtmp({}, takes H.265)", redact_url(url)),
         }
     }
 }
@@ -180,8 +208,8 @@ impl StreamSettings {
         shown.source = shown.source.redacted();
         for rendition in &mut shown.renditions {
             rendition.audio_processor_url = redact_url(&rendition.audio_processor_url);
-            for OutputSettings::Rtmp { url } in &mut rendition.outputs {
-                *url = redact_url(url);
+            for output in &mut rendition.outputs {
+                *output = output.redacted();
             }
         }
         shown

@@ -262,11 +262,13 @@ fn ledger_plan(settings: &StreamSettings, tree: &TreeSettings) -> LedgerPlan {
     }
 }
 
-/// The RTMP outputs: index of their rendition, name, URL.
-fn rtmp_outputs(settings: &StreamSettings) -> impl Iterator<Item = (usize, Arc<str>, &str)> {
+/// The RTMP outputs: index of their rendition, name, settings.
+fn rtmp_outputs(settings: &StreamSettings) -> impl Iterator<Item = (usize, Arc<str>, &OutputSettings)> {
     settings.renditions.iter().enumerate().flat_map(|(index, rendition)| {
-        rendition.outputs.iter().enumerate().map(move |(n, OutputSettings::Rtmp { url })| {
-            (index, format!("{}/rtmp-{n}", rendition.name).into(), url.as_str())
-        })
+        rendition
+            .outputs
+            .iter()
+            .enumerate()
+            .map(move |(n, output)| (index, format!("{}/rtmp-{n}", rendition.name).into(), output))
     })
 }

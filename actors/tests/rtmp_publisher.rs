@@ -86,6 +86,7 @@ impl Rig {
             stream_id: StreamId::new("test").unwrap(),
             output: "main/rtmp-0".into(),
             url: url.to_owned(),
+            takes_h265: false,
         };
         let publisher = RtmpPublisher::new(config, reporter).start();
         Self { publisher, supervisor, events, seen: Vec::new() }

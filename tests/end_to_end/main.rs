@@ -9,6 +9,7 @@
 //! | [`several`] | streams side by side; a running id is refused |
 //! | [`bad_input`] | what is wrong outside is named, survived and healed |
 //! | [`page`] | a newcomer makes, watches and stops a stream in a browser |
+//! | [`enhanced`] | H.265 reaches a real RTMP server that takes it |
 //! | [`events`] | what happens beside the pictures reaches HLS, or is counted |
 //! | [`losses`] | a source or an RTMP server that goes away and comes back |
 //! | [`sources`] | real media of many kinds come out whole, or are refused by name |
@@ -21,6 +22,7 @@
 mod kit;
 
 mod bad_input;
+mod enhanced;
 mod events;
 mod exactness;
 mod kit_proof;

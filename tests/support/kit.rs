@@ -8,6 +8,7 @@
 //! | [`site`] | an HTTP server that misbehaves on demand |
 //! | [`source`] | live sources: the looped film, the fixture |
 //! | [`nginx`] | an RTMP server that records what it gets |
+//! | [`ffmpeg_server`] | an RTMP server that takes H.265 |
 //! | [`rtmp`] | an RTMP server that notes when each message came, or refuses |
 //! | [`processor`] | npm's socket.io as an echoing processor |
 //! | [`overdub`] | the program under test and its API |
@@ -26,6 +27,7 @@
 pub mod air;
 pub mod compare;
 pub mod content;
+pub mod ffmpeg_server;
 pub mod fmp4;
 pub mod hls;
 pub mod http;

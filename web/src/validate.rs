@@ -211,7 +211,7 @@ fn main_rendition(
     let outputs = if target.is_empty() {
         Vec::new()
     } else {
-        vec![OutputSettings::Rtmp { url: fields.url("srsRtmpUrl", urls::rtmp(&target, id)) }]
+        vec![OutputSettings::rtmp(fields.url("srsRtmpUrl", urls::rtmp(&target, id)))]
     };
     RenditionSettings {
         name: MAIN_RENDITION.to_owned(),

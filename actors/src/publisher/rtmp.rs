@@ -49,6 +49,8 @@ pub struct RtmpPublisherConfig {
     pub output: Arc<str>,
     /// Where to publish; holds secrets.
     pub url: String,
+    /// Whether H.265 is sent to a server that does not say that it takes it.
+    pub takes_h265: bool,
 }
 
 impl fmt::Debug for RtmpPublisherConfig {
@@ -57,6 +59,7 @@ impl fmt::Debug for RtmpPublisherConfig {
             .field("stream_id", &self.stream_id)
             .field("output", &self.output)
             .field("url", &redact_url(&self.url))
+            .field("takes_h265", &self.takes_h265)
             .finish()
     }
 }

@@ -157,11 +157,9 @@ impl SettingsChange {
         if outputs.is_empty() && !new.hls_output {
             return Err(ImpossibleChange::NoOutput);
         }
-        outputs.sort_by_cached_key(|OutputSettings::Rtmp { url }| url.clone());
-        if let Some([OutputSettings::Rtmp { url }, _]) =
-            outputs.array_windows().find(|[one, other]| one == other)
-        {
-            return Err(ImpossibleChange::SameOutput { url: redact_url(url) });
+        outputs.sort_by_key(|output| output.url());
+        if let Some([same, _]) = outputs.array_windows().find(|[one, other]| one.url() == other.url()) {
+            return Err(ImpossibleChange::SameOutput { url: redact_url(same.url()) });
         }
         Ok(new)
     }
@@ -249,7 +247,7 @@ pub fn differences(old: &StreamSettings, new: &StreamSettings) -> Vec<Difference
             true,
         );
         let shown = |outputs: &[OutputSettings]| {
-            outputs.iter().map(|OutputSettings::Rtmp { url: target }| url(target)).collect::<Value>()
+            outputs.iter().map(|output| json!(output.redacted())).collect::<Value>()
         };
         compare(
             &field("outputs"),
@@ -273,7 +271,7 @@ mod tests {
             language: None,
             audio_processor_url: "ws://u:hunter2@h".to_owned(),
             fallback: Fallback::Original,
-            outputs: vec![OutputSettings::Rtmp { url: format!("rtmp://h/live/{name}-hunter2") }],
+            outputs: vec![OutputSettings::rtmp(format!("rtmp://h/live/{name}-hunter2"))],
         };
         StreamSettings {
             stream_id: StreamId::new("a").unwrap(),
@@ -318,7 +316,7 @@ mod tests {
                 },
                 RenditionChange {
                     name: Some("main".to_owned()),
-                    outputs: Some(vec![OutputSettings::Rtmp { url: "rtmp://h/live/new".to_owned() }]),
+                    outputs: Some(vec![OutputSettings::rtmp("rtmp://h/live/new".to_owned())]),
                     language: Some(Some("en".to_owned())),
                     ..RenditionChange::default()
                 },
@@ -379,7 +377,7 @@ mod tests {
         assert!(refusal(with(vec![named(None, None)], None)).contains("several renditions (main, de)"));
         let none = vec![named(Some("main"), Some(vec![])), named(Some("de"), Some(vec![]))];
         assert_eq!(refusal(with(none, Some(false))), ImpossibleChange::NoOutput.to_string());
-        let same = Some(vec![OutputSettings::Rtmp { url: "rtmp://h/live/de-hunter2".to_owned() }]);
+        let same = Some(vec![OutputSettings::rtmp("rtmp://h/live/de-hunter2".to_owned())]);
         assert!(refusal(with(vec![named(Some("main"), same)], None)).ends_with("rtmp://h/live/***"));
     }
 }

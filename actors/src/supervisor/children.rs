@@ -21,6 +21,7 @@ use crate::publisher::hls::HlsPublisher;
 use crate::publisher::rtmp::{RtmpPublisher, RtmpPublisherConfig};
 use crate::remuxer::Remuxer;
 use crate::requests::ErrorView;
+use crate::settings::OutputSettings;
 
 /// First and longest wait before a child is replaced.
 const BACKOFF_MS: (u64, u64) = (500, 30_000);
@@ -200,11 +201,16 @@ impl StreamSupervisor {
             }
             ChildId::Publisher(name) => {
                 let settings = self.settings();
-                let url = rtmp_outputs(settings).find(|(_, other, _)| other == name).map(|(_, _, url)| url);
+                let Some((_, _, OutputSettings::Rtmp { url, takes_h265 })) =
+                    rtmp_outputs(settings).find(|(_, other, _)| other == name)
+                else {
+                    return;
+                };
                 let config = RtmpPublisherConfig {
                     stream_id: settings.stream_id.clone(),
                     output: name.clone(),
-                    url: url.unwrap_or_default().to_owned(),
+                    url: url.clone(),
+                    takes_h265: *takes_h265,
                 };
                 let address = self.run(child, RtmpPublisher::new(config, reporter), ctx);
                 self.children.rtmp.insert(name.clone(), address);

@@ -104,7 +104,7 @@ impl StreamSupervisor {
     }
 
     fn output_views(&self, hls_path: Option<&str>) -> Vec<OutputView> {
-        let rtmp = rtmp_outputs(self.settings()).map(|(_, name, url)| (name, redact_url(url)));
+        let rtmp = rtmp_outputs(self.settings()).map(|(_, name, output)| (name, redact_url(output.url())));
         let hls = hls_path.map(|path| (HLS_OUTPUT.into(), path.to_owned()));
         let views = rtmp.chain(hls).map(|(name, target)| {
             let condition = self.condition.outputs.get(&name);

@@ -90,7 +90,7 @@ fn plain_output(fields: &mut Fields, id: &StreamId) -> Option<Vec<OutputSettings
     if target.is_empty() {
         return Some(Vec::new());
     }
-    Some(vec![OutputSettings::Rtmp { url: fields.url("srsRtmpUrl", urls::rtmp(&target, id)) }])
+    Some(vec![OutputSettings::rtmp(fields.url("srsRtmpUrl", urls::rtmp(&target, id)))])
 }
 
 #[cfg(test)]
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(read_json(json!({})).unwrap(), SettingsChange::default());
         let change =
             read_json(json!({ "delay": 20, "fallback": "drop", "srsRtmpUrl": "rtmp://h/live/{streamId}" }));
-        let rtmp = OutputSettings::Rtmp { url: "rtmp://h/live/news".to_owned() };
+        let rtmp = OutputSettings::rtmp("rtmp://h/live/news".to_owned());
         let expected = SettingsChange {
             delay: Some(20.0),
             fallback: Some(Fallback::Drop),

@@ -40,7 +40,8 @@ pub fn read(
         }
         for (number, output) in rendition.outputs.iter().enumerate() {
             let known = renditions.iter().flat_map(|earlier| &earlier.outputs);
-            if known.chain(&rendition.outputs[..number]).any(|earlier| earlier == output) && inner.is_clean()
+            if known.chain(&rendition.outputs[..number]).any(|earlier| earlier.url() == output.url())
+                && inner.is_clean()
             {
                 let field = format!("outputs[{number}].url");
                 let message = format!("{} is an output of this stream already", inner.path(&field));
@@ -129,10 +130,11 @@ pub(super) fn outputs(fields: &mut Fields, list: Value, id: &StreamId) -> Vec<Ou
             let message = format!("{} must be \"rtmp\"", inner.path("type"));
             inner.error("type", message, Some("rtmp".to_owned()));
         }
+        let takes_h265 = inner.boolean("takesH265", false);
         match inner.text("url") {
             Some(text) => {
                 let url = inner.url("url", urls::rtmp(&text, id));
-                outputs.push(OutputSettings::Rtmp { url });
+                outputs.push(OutputSettings::Rtmp { url, takes_h265 });
             }
             None => inner.missing("url", "where the output goes", urls::RTMP_FORM),
         }

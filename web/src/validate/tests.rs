@@ -32,7 +32,7 @@ fn only_error(changes: Value) -> FieldError {
 }
 
 fn rtmp_urls(rendition: &RenditionSettings) -> Vec<&str> {
-    rendition.outputs.iter().map(|OutputSettings::Rtmp { url }| url.as_str()).collect()
+    rendition.outputs.iter().map(OutputSettings::url).collect()
 }
 
 #[test]
@@ -198,6 +198,16 @@ fn wrong_renditions_are_named_by_their_place() {
         (json!([{ "name": "a", "outputs": {} }]), "renditions[0].outputs"),
         (json!([{ "name": "a", "outputs": vec![&output; 17] }]), "renditions[0].outputs"),
         (json!([{ "name": "a", "outputs": [&output, &output] }]), "renditions[0].outputs[1].url"),
+        (
+            json!([{ "name": "a", "outputs": [
+                { "type": "rtmp", "url": "rtmp://h/a/k", "takesH265": true }, &output,
+            ] }]),
+            "renditions[0].outputs[1].url",
+        ),
+        (
+            json!([{ "name": "a", "outputs": [{ "type": "rtmp", "url": "rtmp://h/a/k", "takesH265": 1 }] }]),
+            "renditions[0].outputs[0].takesH265",
+        ),
         (
             json!([{ "name": "a", "outputs": [{ "type": "srt", "url": "rtmp://h/a/k" }] }]),
             "renditions[0].outputs[0].type",

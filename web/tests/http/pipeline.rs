@@ -27,7 +27,7 @@ async fn a_plain_start_hands_the_checked_settings_to_the_registry() {
     let settings = service.fake.with(|state| state.settings[&StreamId::new("news").unwrap()].clone());
     assert_eq!(settings.buffer_duration, 6.0);
     let url = "rtmp://h/live/news".to_owned();
-    assert_eq!(settings.renditions[0].outputs, [OutputSettings::Rtmp { url }]);
+    assert_eq!(settings.renditions[0].outputs, [OutputSettings::rtmp(url)]);
 }
 
 #[actix_rt::test]

@@ -46,7 +46,7 @@ pub struct Published {
     pub connection: Connection,
     /// The message stream that media goes over.
     pub stream_id: u32,
-    /// Whether the server says that it takes H.265.
+    /// Whether the server takes H.265: it says so, or who set up the output does.
     pub takes_h265: bool,
 }
 
@@ -78,7 +78,7 @@ pub async fn open(
     connection.set_chunk_size(CHUNK_SIZE)?;
     connection.command(0, &message::connect(CONNECT, &target.application, &target.tc_url))?;
     let connected = request(&mut connection, &target, "connect", CONNECT).await?;
-    let takes_h265 = enhanced::takes_h265(&connected);
+    let takes_h265 = target.takes_h265 || enhanced::takes_h265(&connected);
     if is_h265 && !takes_h265 {
         return Err(LinkError::NoH265);
     }

@@ -86,7 +86,10 @@ struct Driver {
 impl Driver {
     fn new(config: &RtmpPublisherConfig, reporter: Reporter) -> Self {
         let link = match Target::parse(&config.url) {
-            Ok(target) => Some(Link::new(target, socket::public_roots(), reporter.clone())),
+            Ok(mut target) => {
+                target.takes_h265 = config.takes_h265;
+                Some(Link::new(target, socket::public_roots(), reporter.clone()))
+            }
             Err(error) => {
                 reporter.tell(PublisherEvent::OutputDown { reason: error.to_string() });
                 None

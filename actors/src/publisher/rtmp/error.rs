@@ -77,9 +77,7 @@ pub enum LinkError {
         seconds: u64,
     },
     /// The video is H.265, and the server does not say that it takes it.
-    #[error(
-        "server takes no H.265: its answer names neither hvc1 (Enhanced RTMP) nor a server that knows it"
-    )]
+    #[error("server does not say that it takes H.265: if it does, set the output's takesH265")]
     NoH265,
     /// The server asks for more answers than it reads.
     #[error("server asks for answers that it does not read")]

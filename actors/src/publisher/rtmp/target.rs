@@ -50,6 +50,8 @@ pub struct Target {
     pub key: String,
     /// The URL that `connect` names.
     pub tc_url: String,
+    /// Whether the server takes H.265 without saying so, as it was told by who set up the output.
+    pub takes_h265: bool,
     /// The whole URL with its secrets hidden.
     pub shown: String,
     /// Texts that must not be shown, longest first.
@@ -100,7 +102,8 @@ impl Target {
                 .collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.dedup();
-        Ok(Self { tls, host, port, application, key, tc_url, shown: redact_url(text), secrets })
+        let (takes_h265, shown) = (false, redact_url(text));
+        Ok(Self { tls, host, port, application, key, tc_url, takes_h265, shown, secrets })
     }
 
     /// A server's words as they may be shown: without secrets or control characters, and shortened.

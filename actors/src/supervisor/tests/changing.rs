@@ -113,7 +113,7 @@ async fn renditions_and_outputs_that_are_no_longer_there_are_forgotten() {
     let registry = prometheus::Registry::new();
     let bench = Bench { metrics: Metrics::new(&registry).unwrap(), ..Bench::new() };
     let url = "rtmp://127.0.0.1:1/live/one".to_owned();
-    let stream = bench.stream_with("one", vec![OutputSettings::Rtmp { url }]);
+    let stream = bench.stream_with("one", vec![OutputSettings::rtmp(url)]);
     wait_for(&stream, all_six_run).await;
     within(&stream, |stream, ctx| {
         let main: Arc<str> = "main".into();

@@ -75,7 +75,7 @@ pub fn all_six_run(view: &StreamView) -> bool {
 
 /// Two streams on one thread, both with all of their children.
 async fn two_streams(bench: &Bench) -> [Addr<StreamSupervisor>; 2] {
-    let outputs = || vec![OutputSettings::Rtmp { url: "rtmp://127.0.0.1:1/live/x".to_owned() }];
+    let outputs = || vec![OutputSettings::rtmp("rtmp://127.0.0.1:1/live/x".to_owned())];
     let streams = ["one", "other"].map(|id| bench.stream_with(id, outputs()));
     for stream in &streams {
         wait_for(stream, all_six_run).await;

@@ -65,7 +65,7 @@ async fn a_connection_stays_and_goes_on_while_every_other_child_panics() {
     let mut bench = Bench::new();
     // Enough for each child to be replaced once.
     bench.max_restarts = EVERY.len();
-    let stream = bench.stream_with("one", vec![OutputSettings::Rtmp { url }]);
+    let stream = bench.stream_with("one", vec![OutputSettings::rtmp(url)]);
     wait_for(&stream, all_six_run).await;
     let batch = batch(bench.folder.path());
     within(&stream, move |stream, _| stream.children.rtmp["main/rtmp-0"].do_send(batch)).await;

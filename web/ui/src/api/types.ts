@@ -8,6 +8,8 @@ export type Fallback = "original" | "silence" | "drop";
 export interface OutputSettings {
   type: "rtmp";
   url: string;
+  /** H.265 is sent although the server does not say that it takes it. */
+  takesH265?: boolean;
 }
 
 export interface RenditionSettings {

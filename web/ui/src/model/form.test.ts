@@ -59,6 +59,10 @@ test("the request bears numbers, outputs and no empty language", () => {
     renditions: [{ name: "main", outputs: [{ type: "rtmp", url: "rtmp://h/live/{streamId}" }] }],
   });
   expect(JSON.stringify(requestBody(form))).not.toContain("language");
+  const told = { ...form, renditions: form.renditions.map((one) => ({ ...one, takesH265: true })) };
+  expect(requestBody(told)).toMatchObject({
+    renditions: [{ outputs: [{ type: "rtmp", url: "rtmp://h/live/{streamId}", takesH265: true }] }],
+  });
 });
 
 test("what is said of the source is sent only where it is no default", () => {

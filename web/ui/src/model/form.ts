@@ -1,7 +1,7 @@
 // The form of a new stream: what is wrong before the API is asked, and what it is sent.
 
 import type { FieldError } from "../api/problem";
-import type { Session } from "../api/types";
+import type { OutputSettings, Session } from "../api/types";
 
 export interface RenditionForm {
   name: string;
@@ -9,6 +9,8 @@ export interface RenditionForm {
   audioProcessorUrl: string;
   fallback: string;
   rtmpUrls: string;
+  /** Of all its RTMP servers. */
+  takesH265: boolean;
 }
 
 export interface StreamForm {
@@ -39,6 +41,7 @@ export function emptyRendition(defaults: Session["defaults"], name: string): Ren
     audioProcessorUrl: processor.includes("***") ? "" : processor,
     fallback: defaults?.fallback ?? "original",
     rtmpUrls: "",
+    takesH265: false,
   };
 }
 
@@ -172,6 +175,14 @@ function sourceOptions(form: StreamForm): Record<string, unknown> {
   };
 }
 
+/** The outputs that a rendition's fields stand for. */
+export function rtmpOutputs({
+  rtmpUrls,
+  takesH265,
+}: Pick<RenditionForm, "rtmpUrls" | "takesH265">): OutputSettings[] {
+  return urlLines(rtmpUrls).map((url) => ({ type: "rtmp", url, ...(takesH265 ? { takesH265 } : {}) }));
+}
+
 /** The body of `POST /api/streams`. */
 export function requestBody(form: StreamForm): Record<string, unknown> {
   return {
@@ -189,7 +200,7 @@ export function requestBody(form: StreamForm): Record<string, unknown> {
       ...(rendition.language === "" ? {} : { language: rendition.language }),
       ...(rendition.audioProcessorUrl === "" ? {} : { audioProcessorUrl: rendition.audioProcessorUrl }),
       fallback: rendition.fallback,
-      outputs: urlLines(rendition.rtmpUrls).map((url) => ({ type: "rtmp", url })),
+      outputs: rtmpOutputs(rendition),
     })),
   };
 }

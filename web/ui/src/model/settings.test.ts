@@ -53,6 +53,12 @@ test("a hidden key is never sent back: a changed list of outputs must be given i
   expect(changes(edit(given))).toEqual({
     renditions: [{ name: "main", outputs: [{ type: "rtmp", url: "rtmp://cdn/live/one" }] }],
   });
+  const told = { ...draft, renditions: [{ ...main, takesH265: true }] };
+  expect(checkDraft(edit(told))).toHaveProperty(["renditions[0].outputs"]);
+  const both = { ...draft, renditions: [{ ...main, rtmpUrls: "rtmp://cdn/live/one", takesH265: true }] };
+  expect(changes(edit(both))).toEqual({
+    renditions: [{ name: "main", outputs: [{ type: "rtmp", url: "rtmp://cdn/live/one", takesH265: true }] }],
+  });
 });
 
 test("what another person changes meanwhile is followed where it was left alone, and never undone", () => {

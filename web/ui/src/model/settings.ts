@@ -9,6 +9,7 @@ import {
   numberError,
   processorError,
   rtmpError,
+  rtmpOutputs,
   sourceError,
   urlLines,
 } from "./form";
@@ -19,6 +20,7 @@ export interface RenditionDraft {
   audioProcessorUrl: string;
   fallback: string;
   rtmpUrls: string;
+  takesH265: boolean;
 }
 
 export interface Draft {
@@ -55,6 +57,7 @@ export function draftOf(settings: StreamSettings): Draft {
       audioProcessorUrl: rendition.audioProcessorUrl,
       fallback: rendition.fallback,
       rtmpUrls: rendition.outputs.map((output) => output.url).join("\n"),
+      takesH265: rendition.outputs.some((output) => output.takesH265 === true),
     })),
   };
 }
@@ -133,10 +136,13 @@ export function checkDraft({ draft, before }: Edit): Errors {
     const hidden = rendition.rtmpUrls.includes("***")
       ? "Give every address in full: keys are not shown here"
       : wrong;
-    note(`${at}.outputs`, rendition.rtmpUrls !== old?.rtmpUrls, hidden);
+    note(`${at}.outputs`, outputsChanged(rendition, old), hidden);
   });
   return errors;
 }
+
+const outputsChanged = (rendition: RenditionDraft, old: RenditionDraft | undefined) =>
+  rendition.rtmpUrls !== old?.rtmpUrls || rendition.takesH265 !== old.takesH265;
 
 /** The body of a PATCH with only what has changed; nothing if nothing has. */
 export function changes({ draft, before }: Edit): Record<string, unknown> | undefined {
@@ -161,9 +167,7 @@ export function changes({ draft, before }: Edit): Record<string, unknown> | unde
     if (rendition.audioProcessorUrl !== old?.audioProcessorUrl)
       changed["audioProcessorUrl"] = rendition.audioProcessorUrl;
     if (rendition.fallback !== old?.fallback) changed["fallback"] = rendition.fallback;
-    if (rendition.rtmpUrls !== old?.rtmpUrls) {
-      changed["outputs"] = urlLines(rendition.rtmpUrls).map((url) => ({ type: "rtmp", url }));
-    }
+    if (outputsChanged(rendition, old)) changed["outputs"] = rtmpOutputs(rendition);
     return Object.keys(changed).length === 0 ? [] : [{ name: rendition.name, ...changed }];
   });
   if (renditions.length > 0) body["renditions"] = renditions;

@@ -1,7 +1,7 @@
 // The fields of one rendition: a processor, a language, a fallback, outputs.
 
 import { type RenditionForm, urlLines } from "../../model/form";
-import { LinesField, SelectField, TextField } from "../../parts/field";
+import { Check, LinesField, SelectField, TextField } from "../../parts/field";
 import { Icon } from "../../parts/icon";
 
 export const FALLBACKS = [
@@ -9,6 +9,9 @@ export const FALLBACKS = [
   { value: "silence", text: "Silence" },
   { value: "drop", text: "No sound at all" },
 ];
+
+/** Of the servers pushed to: many that take H.265 do not tell. */
+export const TAKES_H265 = "They take H.265 (Enhanced RTMP), even where they do not say so";
 
 interface Props {
   index: number;
@@ -98,6 +101,15 @@ export function RenditionFields({ index, rendition, alone, error, leave, onChang
         help="Optional, one address a line: rtmp://host/live/{streamId}"
         error={outputErrors.length > 0 ? outputErrors.join("; ") : error(name("outputs"))}
       />
+      {outputs.length > 0 && (
+        <Check
+          name={name("takesH265")}
+          checked={rendition.takesH265}
+          onValue={(takesH265) => onChange({ ...rendition, takesH265 }, name("takesH265"))}
+        >
+          {TAKES_H265}
+        </Check>
+      )}
     </section>
   );
 }

@@ -6,7 +6,7 @@ import { api } from "../../api/client";
 import { ApiError, sentence } from "../../api/problem";
 import type { Stream } from "../../api/types";
 import type { Errors } from "../../model/form";
-import { errorsByField } from "../../model/form";
+import { errorsByField, urlLines } from "../../model/form";
 import {
   changes,
   checkDraft,
@@ -21,7 +21,7 @@ import { Check, LinesField, SelectField, TextField } from "../../parts/field";
 import { tell } from "../../parts/toast";
 import { learn, mayChange } from "../../state";
 import { isActive } from "../actions";
-import { FALLBACKS } from "../create/rendition";
+import { FALLBACKS, TAKES_H265 } from "../create/rendition";
 import { SOURCE_FIELDS, SourceFields, STARTS } from "../create/source";
 
 /** What the service says of a change while the stream runs. */
@@ -238,6 +238,16 @@ function RenditionSettings({ rendition, at, error, disabled, onChange }: Renditi
         error={outputsError}
         disabled={disabled}
       />
+      {urlLines(rendition.rtmpUrls).length > 0 && (
+        <Check
+          name={`${at}.takesH265`}
+          checked={rendition.takesH265}
+          onValue={(takesH265) => onChange({ ...rendition, takesH265 })}
+          disabled={disabled}
+        >
+          {TAKES_H265}
+        </Check>
+      )}
     </section>
   );
 }

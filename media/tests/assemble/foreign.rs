@@ -287,6 +287,35 @@ fn aac_of_rare_forms_is_transcoded_too() {
 }
 
 #[test]
+fn he_aac_in_latm_keeps_its_length_and_its_rate() {
+    let Some(adts) = corpus("ts-heaac-no-initial-keyframe/no-initial-keyframe.ts") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    // By way of a container that tells what decoder is wanted: LATM must say it, too.
+    let [mp4, latm] = ["he.m4a", "he.ts"].map(|name| folder.path().join(name));
+    let [adts, mp4, latm] = [&adts, &mp4, &latm].map(|path| path.to_str().unwrap());
+    for (from, to, form) in [(adts, mp4, ["-f", "mp4"]), (mp4, latm, ["-mpegts_flags", "latm"])] {
+        let copied = ["-v", "quiet", "-i", from, "-map", "0:a", "-c", "copy", form[0], form[1], to];
+        if ffmpeg::run("ffmpeg", &copied).is_none() {
+            return;
+        }
+    }
+    let segment = read(Path::new(latm));
+    let found = probe(&Input::whole(&segment)).unwrap();
+    assert_eq!(found.audio, Some(ProbedAudio::Foreign(ForeignCodec::Latm, 44_100, 2)));
+    let mut reader = ForeignReader::new(Default::default());
+    reader.expect_end();
+    reader.push(&Input::whole(&segment)).unwrap();
+    let found = reader.finish().unwrap();
+    let [stretch] = found.stretches.as_slice() else { panic!("{:?}", found.counters) };
+    // 57 access units of 2048 samples of the rate that is heard.
+    assert_eq!((found.frames, found.sample_rate), (57, 44_100));
+    assert_eq!(stretch.take_access_units, 57 * 2048 / 1024);
+    let encoded = encode(folder.path(), &found, stretch).unwrap();
+    let heard = pcm(folder.path(), "aac", &encoded).unwrap().len() / 2;
+    assert!(heard >= 57 * 2048, "{heard}");
+}
+
+#[test]
 fn every_foreign_case_of_the_corpus_decodes() {
     let cases = [
         ("ts-aac-latm/sample_latm.ts", ForeignCodec::Latm),

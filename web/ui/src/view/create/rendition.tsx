@@ -11,7 +11,7 @@ export const FALLBACKS = [
 ];
 
 /** Of the servers pushed to: many that take H.265 do not tell. */
-export const TAKES_H265 = "They take H.265 (Enhanced RTMP), even where they do not say so";
+export const TAKES_H265 = "These servers take H.265 (Enhanced RTMP), even where they do not say so";
 
 interface Props {
   index: number;

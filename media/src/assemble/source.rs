@@ -10,9 +10,10 @@ use super::unit::{AudioUnit, RawEvent, Unit};
 use super::{AssembleError, Input, Take};
 use crate::aac::AdtsReader;
 use crate::counters::Counters;
-use crate::foreign::Stretch;
+use crate::foreign::{AAC_FRAME, Stretch};
 use crate::sample::{AudioConfig, VideoConfig};
 use crate::sniff::{self, Container};
+use crate::time::{TICKS_PER_SECOND, rescale};
 use crate::ts::{Codec, Demuxer, Timestamps};
 
 /// A source, and how far it has been read.
@@ -142,13 +143,14 @@ impl Source {
         let used = frames.into_iter().skip(stretch.skip_access_units).take(stretch.take_access_units);
         let before = self.units.len();
         for (index, frame) in used.enumerate() {
-            if let Err(cause) = frame.params.config() {
-                return Err(AssembleError::UnsupportedAac { segment, cause });
-            }
+            let config = frame.params.config();
+            let config = config.map_err(|cause| AssembleError::UnsupportedAac { segment, cause })?;
             let mut unit = AudioUnit::from(frame);
             unit.origin = segment.saturating_add(1);
-            let pts = stretch.pts_90k;
-            unit.stamp = (index == 0).then_some(Timestamps { pts, dts: pts });
+            let samples = (index as i64).saturating_mul(AAC_FRAME as i64);
+            let since = rescale(samples, config.sample_rate, TICKS_PER_SECOND as u32);
+            let pts = stretch.pts_90k.saturating_add(since);
+            unit.stamp = Some(Timestamps { pts, dts: pts });
             self.units.push(Unit::Audio(unit));
         }
         Ok(self.units.len() - before)

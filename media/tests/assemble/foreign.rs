@@ -195,6 +195,53 @@ fn compare(folder: &Path, codec: ForeignCodec, audio: &[AudioSample], config: &A
 }
 
 #[test]
+fn batches_longer_than_any_hole_are_no_jumps() {
+    let folder = tempfile::tempdir().unwrap();
+    for video in [false, true] {
+        let list = folder.path().join(format!("{video}%d.ts"));
+        let mut args =
+            vec!["-v", "error", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100:duration=48"];
+        if video {
+            args.extend(["-f", "lavfi", "-i", "testsrc=size=64x48:rate=10:duration=48"]);
+            args.extend(["-c:v", "libx264", "-g", "10", "-bf", "0", "-preset", "ultrafast"]);
+        }
+        args.extend([
+            "-c:a",
+            "libmp3lame",
+            "-f",
+            "segment",
+            "-segment_time",
+            "16",
+            "-segment_format",
+            "mpegts",
+        ]);
+        args.push(list.to_str().unwrap());
+        if ffmpeg::run("ffmpeg", &args).is_none() {
+            return;
+        }
+        let mut carry = Carry::default();
+        for n in 0..3 {
+            let segment = read(&folder.path().join(format!("{video}{n}.ts")));
+            let mut assembler = Assembler::new(carry, false);
+            let mut reader = ForeignReader::new(assembler.foreign_carry());
+            reader.push(&Input::whole(&segment)).unwrap();
+            let found = reader.finish().unwrap();
+            if video {
+                assembler.push(&Input::whole(&segment).take(Take::Video)).unwrap();
+            }
+            for stretch in &found.stretches {
+                let encoded = encode(folder.path(), &found, stretch).unwrap();
+                assembler.push_transcoded(&encoded, stretch).unwrap();
+            }
+            assembler.set_foreign_carry(found.carry);
+            let end = assembler.finish().unwrap();
+            assert_eq!(end.counters, [], "video {video}, batch {n}");
+            carry = end.carry;
+        }
+    }
+}
+
+#[test]
 fn mp3_goes_on_unbroken() {
     check(ForeignCodec::MpegLayer3, &["-c:a", "libmp3lame", "-b:a", "128k"], true);
 }

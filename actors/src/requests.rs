@@ -365,7 +365,9 @@ pub struct RenditionView {
     pub pending_remux: u64,
     /// How its slots were filled in the last hour.
     pub history: HistoryView,
-    /// The newest fallback, if there was one.
+    /// Whether the newest of its batches that is decided is on fallback.
+    pub on_fallback: bool,
+    /// The newest fallback, if there was one, however long ago.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_fallback: Option<FallbackView>,
 }

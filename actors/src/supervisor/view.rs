@@ -86,6 +86,7 @@ impl StreamSupervisor {
                 name: rendition.name.clone(),
                 language: rendition.language.clone(),
                 history: self.shown.history(&rendition.name, clock::now()),
+                on_fallback: self.condition.fallbacks.contains_key(rendition.name.as_str()),
                 last_fallback: self.shown.last_fallback(&rendition.name),
                 connected: self
                     .condition

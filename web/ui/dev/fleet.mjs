@@ -169,6 +169,7 @@ export function makeFleet({ streams: count, batches: batchCount, lines }) {
         name,
         language: name === "main" ? language : name,
         connected: wrong?.kind !== "not_connected" && !off,
+        onFallback: Boolean(fallen),
         processed: 1180,
         fallbacks: history.fallbacks.reduce((a, b) => a + b, 0),
         late: fallen ? 4 : 0,

@@ -92,6 +92,8 @@ export interface Rendition {
   remuxed: number;
   pendingRemux: number;
   history?: History;
+  onFallback: boolean;
+  /** The newest, however long ago. */
   lastFallback?: { reason: string; message: string; at: string };
 }
 

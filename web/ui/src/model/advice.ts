@@ -1,6 +1,6 @@
 // What to do about what is wrong; the same words as in docs/TROUBLESHOOTING.md.
 
-import type { Stream } from "../api/types";
+import type { Output, Rendition, Stream } from "../api/types";
 
 const FALLBACKS: Record<string, { title: string; advice: string }> = {
   not_connected: {
@@ -69,7 +69,37 @@ const REASONS: [RegExp, string][] = [
   ],
 ];
 
-/** What to do about the stream as a whole, in one or two sentences. */
+const OUTPUTS: [RegExp, string][] = [
+  [/H\.265/, "if its server takes H.265, say so in the settings; if not, push H.264"],
+  [/refused/i, "is its server up, is the stream key right, and does no other publisher hold it?"],
+  [/no data|too slowly/, "its server, or the network, is too slow for the stream"],
+  [
+    /handshake/,
+    "something else listens there: is it the server's RTMP port, and rtmps:// where it wants TLS?",
+  ],
+];
+const ANY_OUTPUT = "is its server up, and does it accept the stream key?";
+
+/** Of each rendition that is not as it should be now; each advice once. */
+function renditionsAdvice(renditions: readonly Rendition[]): string[] {
+  const reasons = renditions.map(({ connected, onFallback, lastFallback }) => {
+    if (!connected) return "not_connected";
+    return onFallback ? lastFallback?.reason : undefined;
+  });
+  return [...new Set(reasons)].map(fallbackAdvice).filter((advice) => advice !== undefined);
+}
+
+function outputsAdvice(outputs: readonly Output[]): string[] {
+  const down = outputs.filter(({ up, reason }) => !up && reason !== undefined);
+  const adviceOf = ({ reason = "" }: Output) =>
+    OUTPUTS.find(([pattern]) => pattern.test(reason))?.[1] ?? ANY_OUTPUT;
+  return [...new Set(down.map(adviceOf))].map((advice) => {
+    const names = down.filter((output) => adviceOf(output) === advice).map(({ name }) => name);
+    return `${names.join(" and ")}: ${advice}${/[?.]$/.test(advice) ? "" : "."}`;
+  });
+}
+
+/** What to do about the stream as a whole, in a few sentences. */
 export function advise(stream: Stream): string | undefined {
   switch (stream.state) {
     case "failed":
@@ -79,17 +109,10 @@ export function advise(stream: Stream): string | undefined {
         REASONS.find(([pattern]) => pattern.test(stream.reason ?? ""))?.[1] ?? "It is tried again by itself."
       );
     case "degraded": {
-      const fallen = stream.renditions.find((rendition) => rendition.lastFallback);
-      const unlinked = stream.renditions.some((rendition) => !rendition.connected);
-      const advice = fallbackAdvice(unlinked ? "not_connected" : fallen?.lastFallback?.reason);
-      const down = stream.outputs.filter((output) => !output.up).map((output) => output.name);
-      if (advice === undefined && down.length === 0) return undefined;
-      return [
-        advice === undefined ? "It is on air." : `It is on air with the fallback. ${advice}`,
-        down.length > 0 && `Is the server of ${down.join(" and ")} up, and does it accept the stream key?`,
-      ]
-        .filter(Boolean)
-        .join(" ");
+      const advice = [...renditionsAdvice(stream.renditions), ...outputsAdvice(stream.outputs)];
+      if (advice.length === 0) return undefined;
+      const fallen = stream.renditions.some((rendition) => rendition.onFallback);
+      return [fallen ? "It is on air with the fallback." : "It is on air.", ...advice].join(" ");
     }
     case "ended":
       return "Start it again when the source is back.";

@@ -16,6 +16,7 @@ const output = (up: boolean): Output => ({
 const rendition = (batches: number[], fallbacks: number[]): Rendition => ({
   name: "main",
   connected: true,
+  onFallback: false,
   processed: 0,
   fallbacks: 0,
   late: 0,

@@ -214,28 +214,24 @@ fn multivariant(newest: &ListBatch, window: &Window<'_>) -> MultivariantPlaylist
     let media = &newest.media;
     let mut renditions = Vec::new();
     if let Some(audio) = &media.audio {
-        let rendition = |name: &str, language: Option<String>, uri: String, default: bool| Rendition {
+        let rendition = |before: &[Rendition], name: &str, language: Option<String>, uri: String| Rendition {
             kind: RenditionKind::Audio,
             group_id: AUDIO_GROUP.to_owned(),
             name: name.to_owned(),
-            language,
             uri: Some(uri),
-            default,
-            autoselect: default,
+            default: before.is_empty(),
+            autoselect: before.is_empty() || speaks_for_itself(before, language.as_deref()),
+            language,
             channels: Some(audio.config.channels.to_string()),
         };
-        for (index, own) in newest.renditions.iter().enumerate() {
-            renditions.push(rendition(
-                &own.name,
-                own.language.clone(),
-                rendition_playlist(&own.name),
-                index == 0,
-            ));
+        for own in &newest.renditions {
+            let uri = rendition_playlist(&own.name);
+            renditions.push(rendition(&renditions, &own.name, own.language.clone(), uri));
         }
         // NAME is unique within a group (rfc8216bis 4.4.6.1.1).
         let taken = newest.renditions.iter().any(|own| &*own.name == "Original");
         let name = if taken { "Original (source)" } else { "Original" };
-        renditions.push(rendition(name, None, "original.m3u8".to_owned(), renditions.is_empty()));
+        renditions.push(rendition(&renditions, name, None, "original.m3u8".to_owned()));
     }
     let main_playlist = if media.video.is_some() {
         "video.m3u8".to_owned()
@@ -270,6 +266,13 @@ fn multivariant(newest: &ListBatch, window: &Window<'_>) -> MultivariantPlaylist
         renditions,
         ..MultivariantPlaylist::default()
     }
+}
+
+/// Whether a player may take it by the viewer's language: those that it may differ in it (rfc8216bis 4.4.6.1.1).
+fn speaks_for_itself(before: &[Rendition], language: Option<&str>) -> bool {
+    let Some(language) = language else { return false };
+    let mut others = before.iter().filter(|rendition| rendition.autoselect);
+    others.all(|other| other.language.as_ref().is_none_or(|known| !known.eq_ignore_ascii_case(language)))
 }
 
 /// Peak and average bits a second over the listed segments, video and the largest audio together.

@@ -122,6 +122,29 @@ fn a_rendition_named_original_keeps_its_name_to_itself() {
 }
 
 #[test]
+fn a_player_may_choose_by_language_where_languages_differ() {
+    let mut listing = Listing::default();
+    let mut list = batch(0, 0, 1);
+    let named = |name: &str, language: Option<&str>| ListedRendition {
+        name: name.into(),
+        language: language.map(str::to_owned),
+        ..list.renditions[0].clone()
+    };
+    let renditions = [("main", Some("en")), ("de", Some("de")), ("calm", Some("DE")), ("any", None)];
+    list.renditions = renditions.map(|(name, language)| named(name, language)).into();
+    listing.insert(list);
+    listing.advance(at(6));
+    let text = &render::playlists(&listing)["index.m3u8"];
+    let chosen = |name: &str| {
+        let line = text.lines().find(|line| line.contains(&format!("NAME=\"{name}\"")));
+        let line = line.unwrap_or_else(|| panic!("no {name} in {text}"));
+        [line.contains(",DEFAULT=YES"), line.contains(",AUTOSELECT=YES")]
+    };
+    let all = ["main", "de", "calm", "any", "Original"].map(chosen);
+    assert_eq!(all, [[true, true], [false, true], [false, false], [false, false], [false, false]]);
+}
+
+#[test]
 fn what_a_rendition_lacks_is_a_gap() {
     let mut listing = Listing::default();
     let mut list = batch(0, 0, 2);

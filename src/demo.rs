@@ -60,6 +60,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let processing: JoinHandle<_> = actix_rt::spawn(processor);
 
     let service = Service::start(&settings, events, log_files)
+        .await
         .with_context(|| format!("the demo on port {} (--port takes another, 0 a free one)", args.port))?;
     let stream = StreamSettings {
         stream_id: StreamId::new(DEMO_STREAM).context("the demo's stream id")?,

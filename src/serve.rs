@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use overdub_actors::metrics::Metrics;
 use overdub_actors::registry::StreamRegistry;
 use overdub_actors::requests::Shutdown;
 use overdub_actors::space::Space;
-use overdub_actors::store::Store;
+use overdub_actors::store::{Store, StoreError};
 use overdub_actors::supervisor::TreeSettings;
 use overdub_web::{Deadlines, Registry, SettingsCell, WebSettings};
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,6 +24,10 @@ use crate::{process_metrics, reload, telemetry};
 
 /// Folder of the state below the storage path.
 const STATE: &str = "state";
+
+/// How often a state that another process holds is tried, and how long between.
+const LOCK_TRIES: u32 = 40;
+const LOCK_WAIT: Duration = Duration::from_millis(50);
 
 /// What a drain may take beyond its grace.
 const DRAIN_MARGIN: Duration = Duration::from_secs(15);
@@ -48,7 +53,7 @@ pub async fn run(args: &SettingsArgs) -> anyhow::Result<()> {
     let events = EventHub::default();
     let log_files = LogFiles::start(&settings.storage.path).context("the streams' logs")?;
     let telemetry = telemetry::init(&settings.log, events.clone(), Some(log_files.clone()))?;
-    let service = Service::start(&settings, events, log_files)?;
+    let service = Service::start(&settings, events, log_files).await?;
     println!("listening on http://{}", service.address);
     actix_rt::spawn(reload::on_hangup(args.clone(), settings, service.settings.clone(), telemetry));
     service.until(signalled()?).await
@@ -70,13 +75,14 @@ pub fn signalled() -> anyhow::Result<impl Future<Output = ()>> {
 impl Service {
     /// Opens the state, restores the streams and binds the server. What happens is told to `events`, and
     /// `log_files` keep what is logged of streams.
-    pub fn start(settings: &Settings, events: EventHub, log_files: LogFiles) -> anyhow::Result<Self> {
+    pub async fn start(settings: &Settings, events: EventHub, log_files: LogFiles) -> anyhow::Result<Self> {
         let storage = &settings.storage.path;
         std::fs::create_dir_all(storage)
             .with_context(|| format!("storage.path {} cannot be made", storage.display()))?;
         let state = storage.join(STATE);
+        let opened = open_unlocked(&state).await;
         let (store, warnings) =
-            Store::open(&state).with_context(|| format!("state in {} cannot be opened", state.display()))?;
+            opened.with_context(|| format!("state in {} cannot be opened", state.display()))?;
         for warning in warnings {
             tracing::error!("{warning}");
         }
@@ -148,5 +154,42 @@ impl Service {
         tracing::info!("stopped");
         self.log_files.settle();
         Ok(())
+    }
+}
+
+/// Waits a little for a state in use: who has just been killed holds it until the system has taken all of it apart.
+async fn open_unlocked(state: &Path) -> Result<(Store, Vec<String>), StoreError> {
+    for _ in 1..LOCK_TRIES {
+        match Store::open(state) {
+            Err(StoreError::InUse) => tokio::time::sleep(LOCK_WAIT).await,
+            opened => return opened,
+        }
+    }
+    Store::open(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_state_that_is_let_go_of_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join(STATE);
+        let (held, _) = Store::open(&state).unwrap();
+        let let_go = async {
+            tokio::time::sleep(LOCK_WAIT * 3).await;
+            drop(held);
+        };
+        let (opened, ()) = tokio::join!(open_unlocked(&state), let_go);
+        opened.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_state_that_stays_in_use_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join(STATE);
+        let _held = Store::open(&state).unwrap();
+        assert!(matches!(open_unlocked(&state).await, Err(StoreError::InUse)));
     }
 }

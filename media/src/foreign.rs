@@ -83,6 +83,19 @@ pub struct ForeignCarry {
     program: Option<crate::ts::Program>,
 }
 
+impl ForeignCarry {
+    /// Drops the sound that was left to the next batch, which lies before media that is lost; gives how many access
+    /// units it would have been.
+    pub(crate) fn forget_sound(&mut self) -> u64 {
+        let samples: u64 = self.tail.iter().map(|frame| u64::from(frame.samples)).sum();
+        let units = samples.saturating_sub(self.lead) / AAC_FRAME;
+        self.tail.clear();
+        (self.lead, self.since_anchor) = (0, 0);
+        (self.rest, self.rest_time_90k) = (Bytes::new(), None);
+        units
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct TailFrame {
     data: Bytes,

@@ -393,7 +393,12 @@ impl Body {
     /// What the answer said of its own age.
     pub(super) fn validators(&self) -> Validators {
         let text = |name| self.response.headers().get(name)?.to_str().ok().map(str::to_owned);
-        Validators { etag: text(header::ETAG), last_modified: text(header::LAST_MODIFIED) }
+        let last_modified = text(header::LAST_MODIFIED);
+        // nginx makes its ETag of that second and the size, which a sliding playlist keeps.
+        if last_modified.as_ref().is_some_and(|modified| !is_past(modified, text(header::DATE))) {
+            return Validators::default();
+        }
+        Validators { etag: text(header::ETAG), last_modified }
     }
 
     fn swell_error(&self, error: &InflateError) -> FetchError {
@@ -420,6 +425,14 @@ fn inflater(response: &ClientResponse) -> Result<Option<Inflater>, FetchError> {
         (Some("gzip" | "x-gzip"), None) => Ok(Some(Inflater::new())),
         _ => Err(FetchError::BadEncoding),
     }
+}
+
+/// Whether the second of `last_modified` was over at `date`: in the same second the playlist may have been written again,
+/// and a server that compares dates would not tell (RFC 9110 8.8.2.2).
+fn is_past(last_modified: &str, date: Option<String>) -> bool {
+    let read = |text: &str| httpdate::parse_http_date(text.trim()).ok();
+    let date = date.and_then(|date| read(&date));
+    read(last_modified).zip(date).is_some_and(|(modified, date)| modified < date)
 }
 
 fn content_length(response: &ClientResponse) -> Option<u64> {
@@ -451,6 +464,21 @@ fn percent_decode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_of_this_very_second_proves_nothing() {
+        let at = |second: u8| format!("Fri, 27 Nov 2026 19:20:{second:02} GMT");
+        for (modified, date, past) in [
+            (at(29), Some(at(30)), true),
+            (at(29), Some(at(29)), false),
+            (at(30), Some(at(29)), false),
+            (at(29), None, false),
+            (at(29), Some("now".to_owned()), false),
+            ("yesterday".to_owned(), Some(at(29)), false),
+        ] {
+            assert_eq!(is_past(&modified, date.clone()), past, "{modified}, {date:?}");
+        }
+    }
 
     #[test]
     fn credentials_are_decoded() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::media::SoundNote;
+use super::media::MediaNote;
 use super::{Lifecycle, StreamSupervisor};
 use crate::clock::{self, UnixMicros};
 use crate::messages::ChildId;
@@ -27,8 +27,8 @@ pub(super) struct Condition {
     pub audio: Option<String>,
     /// What is in the way of the source's audio, where it has a playlist of its own.
     pub audio_fault: Option<String>,
-    /// What became of the source's sound in the newest batch.
-    pub sound: SoundNote,
+    /// What became of the newest batch's source, once one is demuxed.
+    pub media: Option<MediaNote>,
     /// Segments lost since one was stored, and why the first was.
     pub lost_in_a_row: u32,
     pub loss: Option<String>,
@@ -68,7 +68,7 @@ impl Condition {
             variant: None,
             audio: None,
             audio_fault: None,
-            sound: SoundNote::default(),
+            media: None,
             lost_in_a_row: 0,
             loss: None,
             unreadable: None,
@@ -96,7 +96,8 @@ impl Condition {
             link.fault.as_ref().map(|fault| format!("processor of {name} is not connected: {fault}"))
         });
         let fallbacks = self.fallbacks.iter().map(|(name, why)| format!("{name} is on fallback: {why}"));
-        let audio = self.audio_fault.iter().map(|fault| of_source(fault));
+        let lack = self.media.and_then(MediaNote::lack).map(str::to_owned);
+        let audio = self.audio_fault.iter().map(|fault| of_source(fault)).chain(lack);
         let reasons: Vec<String> =
             stuck.into_iter().chain(audio).chain(outputs).chain(links).chain(fallbacks).collect();
         (!reasons.is_empty()).then(|| reasons.join("; "))
@@ -152,9 +153,7 @@ impl StreamSupervisor {
                     if self.stream.desired_running { "the service ends" } else { "stopped on request" };
                 (StreamState::Stopped, Some(reason.to_owned()))
             }
-            Lifecycle::Ended => {
-                (StreamState::Ended, Some("the source has ended and all has aired".to_owned()))
-            }
+            Lifecycle::Ended => (StreamState::Ended, Some(self.how_it_ended())),
             Lifecycle::Failed { reason } => (StreamState::Failed, Some(reason.clone())),
             Lifecycle::Draining(_) => {
                 (StreamState::Stopping, Some("what its processors and outputs are at is finished".to_owned()))
@@ -169,6 +168,20 @@ impl StreamSupervisor {
                 },
             },
         }
+    }
+
+    fn how_it_ended(&self) -> String {
+        let totals = &self.ledger.header().totals;
+        let aired = totals.outputs.values().any(|output| output.published > 0);
+        if aired || totals.skipped_batches == 0 {
+            return "the source has ended and all has aired".to_owned();
+        }
+        let why = self.ledger.batches().values().rev().find_map(|batch| batch.skipped.as_ref());
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        format!(
+            "the source has ended, and none of its {} batches could be aired{why}",
+            totals.skipped_batches
+        )
     }
 
     /// Judges the stream anew and says so where its state changed.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix::{Context, Handler};
 
-use super::media::SoundNote;
+use super::media::MediaNote;
 use super::{Lifecycle, StreamSupervisor};
 use crate::ledger::Event;
 use crate::messages::{
@@ -122,7 +122,7 @@ impl StreamSupervisor {
         match event {
             DemuxerEvent::BatchDemuxed { batch, media, carry, leniencies } => {
                 self.condition.unreadable = None;
-                self.condition.sound = SoundNote::of(&leniencies);
+                self.condition.media = Some(MediaNote::of(&media, &leniencies));
                 // RTMP has no place for what HLS carries beside the media.
                 let passed_on = leniencies.iter().filter(|(kind, _)| kind.ends_with("_passed_on"));
                 let passed_on: u64 = passed_on.map(|(_, count)| count).sum();

@@ -61,7 +61,7 @@ impl StreamSupervisor {
                 .values()
                 .rev()
                 .find_map(|batch| batch.media.as_ref())
-                .map(|media| described(media, self.condition.sound)),
+                .map(|media| described(media, self.condition.media)),
             bitrate: shown::source_bitrate(&self.ledger).filter(|_| up),
             buffer_duration: self.settings().buffer_duration,
             segments: header.totals.segments,

@@ -76,6 +76,32 @@ async fn a_playlist_that_has_not_changed_is_not_sent_again_and_packed_ones_are_r
 }
 
 #[actix::test]
+async fn a_playlist_of_this_very_second_is_asked_for_anew() {
+    let server = Server::start().await;
+    serve_segments(&server, "a", 0..3);
+    // As nginx makes it: of the second and the size, which are the same after another write.
+    let answer = |second: u8, text: String| Answer::With {
+        headers: vec![
+            ("ETag", "\"6a1-f0\"".to_owned()),
+            ("Last-Modified", "Fri, 27 Nov 2026 19:20:30 GMT".to_owned()),
+            ("Date", format!("Fri, 27 Nov 2026 19:20:{second} GMT")),
+        ],
+        body: text.into_bytes(),
+    };
+    let answers = [answer(30, playlist("a", 0..2)), answer(30, ended(playlist("a", 0..3)))];
+    server.answer("/live.m3u8", answers);
+    let mut run = Run::of(config(&server.url("/live.m3u8")));
+    run.ended().await;
+    assert_eq!(run.numbers_stored(), [(0, 0), (1, 1), (2, 2)]);
+    // A second later nothing of the one before can be written any more.
+    server.answer("/later.m3u8", [answer(31, playlist("a", 0..2)), Answer::Status("404 Not Found")]);
+    let mut run = Run::of(config(&server.url("/later.m3u8")));
+    run.failed().await;
+    let asked = server.requests("/later.m3u8");
+    assert_eq!(asked[1].headers.get("if-none-match").map(String::as_str), Some("\"6a1-f0\""));
+}
+
+#[actix::test]
 async fn a_playlist_that_swells_beyond_the_limit_is_refused() {
     let server = Server::start().await;
     let headers = vec![("Content-Encoding", "gzip".to_owned())];

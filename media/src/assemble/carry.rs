@@ -85,6 +85,8 @@ impl Carry {
             counters.add("adts_skipped_bytes", source.adts.bytes.len() as u64);
             source.adts = AdtsRest::default();
         }
+        let left = self.foreign.forget_sound();
+        counters.add("audio_units_lost_at_gap", left);
         self.picture_times = PictureTimesCarry::default();
         // Pictures before the next sync sample refer to lost ones.
         self.pictures_flow = false;

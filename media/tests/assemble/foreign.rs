@@ -195,6 +195,39 @@ fn compare(folder: &Path, codec: ForeignCodec, audio: &[AudioSample], config: &A
 }
 
 #[test]
+fn sound_behind_lost_media_begins_with_its_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    for codec in [["-c:a", "ac3"], ["-c:a", "mp2"]] {
+        let Some(segments) = segments(folder.path(), &codec, true) else { return };
+        let mut carry = Carry::default();
+        // The third segment is lost: 2.5 s.
+        for (segment, gap_90k) in [(&segments[0], 0), (&segments[1], 0), (&segments[3], 225_000)] {
+            let mut assembler = Assembler::after_gap(carry, false, gap_90k);
+            let mut reader = ForeignReader::new(assembler.foreign_carry());
+            reader.push(&Input::whole(segment)).unwrap();
+            let found = reader.finish().unwrap();
+            assembler.push(&Input::whole(segment).take(Take::Video)).unwrap();
+            for stretch in &found.stretches {
+                let encoded = encode(folder.path(), &found, stretch).unwrap();
+                assembler.push_transcoded(&encoded, stretch).unwrap();
+            }
+            assembler.set_foreign_carry(found.carry);
+            let mut cuts = assembler.take_cuts();
+            let end = assembler.finish().unwrap();
+            cuts.extend(end.cuts);
+            if gap_90k > 0 {
+                let picture = cuts.iter().find_map(|cut| cut.video.first()).unwrap().dts_90k;
+                let sound = cuts.iter().find_map(|cut| cut.audio.first()).unwrap().time * 90 / 48;
+                assert!((sound - picture).abs() < 9_000, "{codec:?}: sound {sound}, picture {picture}");
+                let lost = end.counters.iter().find(|(name, _)| *name == "audio_units_lost_at_gap");
+                assert!(lost.is_some_and(|(_, units)| (2..=4).contains(units)), "{:?}", end.counters);
+            }
+            carry = end.carry;
+        }
+    }
+}
+
+#[test]
 fn batches_longer_than_any_hole_are_no_jumps() {
     let folder = tempfile::tempdir().unwrap();
     for video in [false, true] {

@@ -5,7 +5,6 @@
 //! that only grows; what cannot be had any more is named as lost.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 
 use overdub_media::hls::{MediaPlaylist, Segment};
 
@@ -64,8 +63,6 @@ pub(super) struct Observed {
 struct Identity {
     media_sequence: u64,
     name: String,
-    /// Where it begins in its file.
-    offset: Option<u64>,
     duration_us: i64,
     program_date_time: Option<i64>,
 }
@@ -88,8 +85,6 @@ pub(super) struct Plan {
     /// One past the newest segment ever listed since the source began.
     listed_end: u64,
     remembered: Vec<Identity>,
-    /// By how many segments the window has slid while its media sequence number stood still.
-    slid: u64,
     /// A discontinuity that the next segment stored must bear.
     discontinuity: bool,
     ended: bool,
@@ -116,7 +111,6 @@ impl Plan {
             pending: VecDeque::new(),
             listed_end: resume.map_or(0, |at| at.next_media_sequence),
             remembered: Vec::new(),
-            slid: 0,
             discontinuity: false,
             ended: false,
             pace: Pace::default(),
@@ -126,39 +120,6 @@ impl Plan {
     /// The source or the disk was not to be had: what is listed meanwhile is no sign of slow fetching.
     pub(super) fn held_up(&mut self) {
         self.pace.held_up = true;
-    }
-
-    /// The playlist with the numbers that it ought to bear: there are sources whose window slides while
-    /// EXT-X-MEDIA-SEQUENCE stands still (FFmpeg's, of one file by byte ranges).
-    pub(super) fn numbered(&mut self, playlist: Rc<MediaPlaylist>) -> Rc<MediaPlaylist> {
-        self.slid = self.slid.saturating_add(self.slide(&playlist));
-        if self.slid == 0 {
-            return playlist;
-        }
-        let mut playlist = Rc::unwrap_or_clone(playlist);
-        playlist.media_sequence = playlist.media_sequence.saturating_add(self.slid);
-        for segment in &mut playlist.segments {
-            segment.media_sequence = segment.media_sequence.saturating_add(self.slid);
-        }
-        Rc::new(playlist)
-    }
-
-    /// How far the segments that are remembered stand from where their numbers say; 0 where one is in its place, or
-    /// none is there any more.
-    fn slide(&self, playlist: &MediaPlaylist) -> u64 {
-        let Some(first) = playlist.segments.first() else { return 0 };
-        let first = first.media_sequence.saturating_add(self.slid);
-        if !self.shows_other_segments(playlist, first) {
-            return 0;
-        }
-        let fits = |slide: u64| {
-            let mut listed = self.remembered.iter().filter_map(|known| {
-                let index = known.media_sequence.checked_sub(first.saturating_add(slide))?;
-                Some(known.is(playlist.segments.get(usize::try_from(index).ok()?)?))
-            });
-            listed.next().is_some_and(|same| same && listed.all(|same| same))
-        };
-        (1..=self.remembered.len() as u64).find(|slide| fits(*slide)).unwrap_or(0)
     }
 
     /// Takes in what the source lists now.
@@ -359,7 +320,6 @@ impl Plan {
         self.remembered.extend(playlist.segments.iter().rev().take(REMEMBERED).map(|segment| Identity {
             media_sequence: segment.media_sequence,
             name: file_name(&segment.uri).to_owned(),
-            offset: segment.byte_range.map(|range| range.offset),
             duration_us: segment.duration_us,
             program_date_time: segment.program_date_time,
         }));
@@ -370,9 +330,7 @@ impl Identity {
     /// Dates decide where both bear one; else the file's name, since tokens change around it, and the duration. Of
     /// the same name and duration, dates may differ as the clocks of redundant origins do: by less than a segment.
     fn is(&self, segment: &Segment) -> bool {
-        let same_file = self.name == file_name(&segment.uri)
-            && self.offset == segment.byte_range.map(|range| range.offset)
-            && self.duration_us == segment.duration_us;
+        let same_file = self.name == file_name(&segment.uri) && self.duration_us == segment.duration_us;
         match (self.program_date_time, segment.program_date_time) {
             (Some(a), Some(b)) if same_file => {
                 a.abs_diff(b) < segment.duration_us.unsigned_abs().max(1_000_000)

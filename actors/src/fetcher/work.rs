@@ -183,14 +183,14 @@ impl Work {
 
     /// Takes in a playlist; whether it brought anything new.
     fn observe(&mut self, loaded: &Loaded) -> bool {
-        let playlist = self.plan.numbered(Rc::clone(&loaded.playlist));
-        self.listed = Some(Rc::clone(&playlist));
+        let playlist = &loaded.playlist;
+        self.listed = Some(Rc::clone(playlist));
         if self.target_duration_s != Some(playlist.target_duration_s) {
             self.target_duration_s = Some(playlist.target_duration_s);
             self.tell(Some(FetcherEvent::PlaylistRead { target_duration_s: playlist.target_duration_s }));
         }
         let wanted = self.plan.wanted().map(|wanted| wanted.number);
-        let observed = self.plan.observe(&playlist);
+        let observed = self.plan.observe(playlist);
         if observed.restarted {
             self.companion.begin_anew();
         }

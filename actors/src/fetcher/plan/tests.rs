@@ -1,4 +1,4 @@
-use overdub_media::hls::{ByteRange, MediaPlaylist, Segment};
+use overdub_media::hls::{MediaPlaylist, Segment};
 use proptest::prelude::*;
 
 use super::*;
@@ -320,44 +320,5 @@ proptest! {
                 if lose { plan.lose("x"); } else { plan.stored(); }
             }
         }
-    }
-}
-
-/// The same with a media sequence number that stands still.
-fn still(mut playlist: MediaPlaylist) -> Rc<MediaPlaylist> {
-    playlist.media_sequence = 0;
-    for (number, segment) in (0..).zip(&mut playlist.segments) {
-        segment.media_sequence = number;
-    }
-    Rc::new(playlist)
-}
-
-#[test]
-fn a_window_that_slides_under_a_number_that_stands_still_is_followed() {
-    let in_one_file = |first, count| {
-        let mut playlist = window("", first, count);
-        for segment in &mut playlist.segments {
-            segment.uri = "all.ts".to_owned();
-            segment.byte_range = Some(ByteRange { offset: segment.media_sequence * 1000, len: 1000 });
-        }
-        playlist
-    };
-    for list in
-        [&in_one_file as &dyn Fn(u64, u64) -> MediaPlaylist, &|first, count| window("a", first, count)]
-    {
-        let mut plan = fresh(StartAt::Window);
-        let mut stored = Vec::new();
-        // It fills, slides by one, stands, and slides by two.
-        for (first, count) in [(0, 4), (0, 6), (1, 6), (1, 6), (3, 6), (5, 6)] {
-            let playlist = plan.numbered(still(list(first, count)));
-            assert_eq!(playlist.segments[0].media_sequence, first);
-            let observed = plan.observe(&playlist);
-            assert!(!observed.restarted && observed.lost.is_empty(), "{observed:?}");
-            stored.extend(drain(&mut plan));
-        }
-        assert_eq!(stored, (0..11).map(|n| (n, n)).collect::<Vec<_>>());
-        // Nothing of it is there any more: that is another source.
-        let playlist = plan.numbered(still(window("b", 0, 6)));
-        assert!(plan.observe(&playlist).restarted);
     }
 }

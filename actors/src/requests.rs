@@ -199,7 +199,7 @@ pub enum StreamState {
     Stopping,
     /// Not wanted to run.
     Stopped,
-    /// The source has ended and all has aired.
+    /// The source has ended, and all of it that could be has aired.
     Ended,
 }
 

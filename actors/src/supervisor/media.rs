@@ -3,10 +3,9 @@
 use crate::messages::BatchMedia;
 
 /// What became of the source's sound in the newest batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SoundNote {
     /// As it came.
-    #[default]
     Copied,
     /// AAC was made of it.
     Transcoded,
@@ -15,7 +14,7 @@ enum SoundNote {
 }
 
 /// What became of a batch's source beside what was demuxed of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MediaNote {
     sound: SoundNote,
     /// Pictures came, and none that a decoder could begin with.
@@ -54,8 +53,7 @@ pub(super) fn described(media: &BatchMedia, note: Option<MediaNote>) -> String {
         None if note.is_some_and(|note| note.no_keyframe) => "video left out: no keyframe yet".to_owned(),
         None => "no video".to_owned(),
     };
-    let sound = note.map(|note| note.sound);
-    let audio = match (&media.audio, sound) {
+    let audio = match (&media.audio, note.map(|note| note.sound)) {
         (Some(audio), sound) => {
             let (rate, channels) = (audio.config.output_rate(), audio.config.channels);
             let made =

@@ -2,6 +2,7 @@
 
 mod announcing;
 mod changing;
+mod condition;
 
 use std::sync::Arc;
 use std::time::Duration;

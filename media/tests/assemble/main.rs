@@ -11,6 +11,7 @@ mod containers;
 mod corpus;
 mod ffmpeg;
 mod foreign;
+mod foreign_changes;
 mod gaps;
 mod generated;
 mod hostile;

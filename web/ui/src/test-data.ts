@@ -1,6 +1,6 @@
 // Streams and batches for tests.
 
-import type { Batch, Stream } from "./api/types";
+import type { Batch, Output, Rendition, Stream } from "./api/types";
 
 export function stream(streamId: string, changes: Partial<Stream> = {}): Stream {
   return {
@@ -37,6 +37,35 @@ export function stream(streamId: string, changes: Partial<Stream> = {}): Stream 
     },
     renditions: [],
     outputs: [],
+    ...changes,
+  };
+}
+
+export function output(changes: Partial<Output> = {}): Output {
+  return {
+    name: "hls",
+    target: "/live",
+    up: true,
+    connectionStatus: "",
+    published: 0,
+    missedSamples: 0,
+    bytes: 0,
+    maxLatenessMs: 0,
+    ...changes,
+  };
+}
+
+export function rendition(changes: Partial<Rendition> = {}): Rendition {
+  return {
+    name: "main",
+    connected: true,
+    onFallback: false,
+    processed: 0,
+    fallbacks: 0,
+    late: 0,
+    pending: 0,
+    remuxed: 0,
+    pendingRemux: 0,
     ...changes,
   };
 }

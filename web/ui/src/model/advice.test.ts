@@ -1,38 +1,15 @@
 import { expect, test } from "vitest";
-import type { Output, Rendition } from "../api/types";
-import { stream } from "../test-data";
+import { output, rendition, stream } from "../test-data";
 import { advise } from "./advice";
 
-const output = (name: string, reason?: string): Output => ({
-  name,
-  target: "",
-  up: reason === undefined,
-  connectionStatus: "",
-  published: 0,
-  missedSamples: 0,
-  bytes: 0,
-  maxLatenessMs: 0,
-  ...(reason === undefined ? {} : { reason }),
-});
-const rendition = (changed: Partial<Rendition>): Rendition => ({
-  name: "main",
-  connected: true,
-  onFallback: false,
-  processed: 0,
-  fallbacks: 0,
-  late: 0,
-  pending: 0,
-  remuxed: 0,
-  pendingRemux: 0,
-  ...changed,
-});
+const down = (name: string, reason: string) => output({ name, up: false, reason });
 const lastFallback = { reason: "no_reply", message: "", at: "" };
 
 test("a fallback of long ago is not what an output's fault is about", () => {
   const recovered = stream("a", {
     state: "degraded",
     renditions: [rendition({ lastFallback })],
-    outputs: [output("main/rtmp-0", "server closed the connection"), output("hls")],
+    outputs: [down("main/rtmp-0", "server closed the connection"), output()],
   });
   expect(advise(recovered)).toBe(
     "It is on air. main/rtmp-0: is its server up, and does it accept the stream key?",
@@ -49,9 +26,9 @@ test("each fault has its advice, and each advice stands once", () => {
       rendition({ name: "it", onFallback: true, lastFallback }),
     ],
     outputs: [
-      output("de/rtmp-0", h265),
-      output("fr/rtmp-0", h265),
-      output("it/rtmp-0", "server took no data for 5 s"),
+      down("de/rtmp-0", h265),
+      down("fr/rtmp-0", h265),
+      down("it/rtmp-0", "server took no data for 5 s"),
     ],
   });
   expect(advise(degraded)?.split(/(?<=[.?]) /)).toEqual([

@@ -1,38 +1,18 @@
 import { expect, test } from "vitest";
-import type { Output, Rendition } from "../api/types";
-import { stream } from "../test-data";
+import type { Rendition } from "../api/types";
+import { output, rendition, stream } from "../test-data";
 import { countGroups, fallbackShare, matches, sourceNote, totalHistory, verdict, worstFirst } from "./health";
 
-const output = (up: boolean): Output => ({
-  name: "hls",
-  target: "/live",
-  up,
-  connectionStatus: "",
-  published: 0,
-  missedSamples: 0,
-  bytes: 0,
-  maxLatenessMs: 0,
-});
-const rendition = (batches: number[], fallbacks: number[]): Rendition => ({
-  name: "main",
-  connected: true,
-  onFallback: false,
-  processed: 0,
-  fallbacks: 0,
-  late: 0,
-  pending: 0,
-  remuxed: 0,
-  pendingRemux: 0,
-  history: { bucketSeconds: 120, batches, fallbacks },
-});
+const withHistory = (batches: number[], fallbacks: number[]): Rendition =>
+  rendition({ history: { bucketSeconds: 120, batches, fallbacks } });
 
 test("the worst stream stands first, and among equals the one with more outputs down, then with more fallbacks", () => {
   const streams = [
     stream("stopped", { state: "stopped" }),
     stream("well"),
-    stream("fallen", { state: "degraded", renditions: [rendition([4], [3])] }),
-    stream("less-fallen", { state: "degraded", renditions: [rendition([4], [1])] }),
-    stream("output-down", { state: "degraded", outputs: [output(false)] }),
+    stream("fallen", { state: "degraded", renditions: [withHistory([4], [3])] }),
+    stream("less-fallen", { state: "degraded", renditions: [withHistory([4], [1])] }),
+    stream("output-down", { state: "degraded", outputs: [output({ up: false })] }),
     stream("lost", { state: "waiting" }),
     stream("dead", { state: "failed" }),
   ];
@@ -72,7 +52,7 @@ test("a search finds what stands in name, reason, source or state, all words of 
 });
 
 test("the fallback share is over all renditions, and nothing where nothing has been", () => {
-  const total = totalHistory([rendition([2, 2], [0, 1]), rendition([2, 2], [0, 1])]);
+  const total = totalHistory([withHistory([2, 2], [0, 1]), withHistory([2, 2], [0, 1])]);
   expect(total).toEqual({ bucketSeconds: 120, batches: [4, 4], fallbacks: [0, 2] });
   expect(fallbackShare(total)).toBe(0.25);
   expect(fallbackShare({ bucketSeconds: 120, batches: [0], fallbacks: [0] })).toBeUndefined();
